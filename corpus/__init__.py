@@ -1,0 +1,1 @@
+"""Tables of real RNN training runs: read, check, store."""
