@@ -1,0 +1,143 @@
+"""What a corpus covers: for each architecture its hyperparameters with their ranges, its tasks, depths and sizes."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+import pandas as pd
+
+from ..corpus.schema import HP_PREFIX
+
+PRESENT: Final = 0.02
+"""A hyperparameter belongs to an architecture if at least this share of its runs has a value."""
+
+
+@dataclass(frozen=True)
+class Condition:
+    """When a hyperparameter exists: only where the choice `parent` is one of `choices`."""
+
+    parent: str
+    choices: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Domain:
+    """The values that one hyperparameter took in the runs of one architecture.
+
+    Parameters
+    ----------
+    low, high : float or None
+        Smallest and largest number; None for a category.
+    choices : tuple of str
+        The values of a category, sorted; empty for numbers.
+    condition : Condition or None
+        When the hyperparameter exists; None if always.
+    tasks : tuple of str or None
+        The only tasks that have it; None if all have it.
+    """
+
+    low: float | None
+    high: float | None
+    choices: tuple[str, ...] = ()
+    condition: Condition | None = None
+    tasks: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class ArchitectureCoverage:
+    """What the runs of one architecture cover.
+
+    Parameters
+    ----------
+    domains : dict
+        Hyperparameter name to its `Domain`.
+    depths : tuple of int
+        The numbers of layers that occur.
+    sizes : tuple of int
+        The values of max_params that occur, ascending.
+    tasks : dict
+        Task to number of runs.
+    """
+
+    domains: dict[str, Domain]
+    depths: tuple[int, ...]
+    sizes: tuple[int, ...]
+    tasks: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """What a whole corpus covers, by architecture."""
+
+    architectures: dict[str, ArchitectureCoverage]
+
+    @classmethod
+    def from_runs(cls, runs: pd.DataFrame) -> Coverage:
+        """Read the coverage off a table of runs in the corpus schema."""
+        groups = runs.groupby("architecture", sort=True)
+        return cls({str(name): _cover(group) for name, group in groups})
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """All tasks, sorted."""
+        return tuple(sorted({task for entry in self.architectures.values() for task in entry.tasks}))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a JSON-ready dict."""
+        return {name: asdict(entry) for name, entry in self.architectures.items()}
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Coverage:
+        """Rebuild from `to_dict`, or from its JSON."""
+        return cls({name: _entry(entry) for name, entry in data.items()})
+
+
+def _cover(runs: pd.DataFrame) -> ArchitectureCoverage:
+    names = [column for column in runs if str(column).startswith(HP_PREFIX)]
+    present = [column for column in names if runs[column].notna().mean() >= PRESENT]
+    return ArchitectureCoverage(
+        domains={str(column).removeprefix(HP_PREFIX): _domain(runs, str(column), present) for column in present},
+        depths=tuple(int(depth) for depth in sorted(runs["n_layers"].unique())),
+        sizes=tuple(int(size) for size in sorted(runs["max_params"].unique())),
+        tasks={str(task): int(count) for task, count in runs["task_type"].value_counts(sort=False).sort_index().items()},
+    )
+
+
+def _domain(runs: pd.DataFrame, column: str, present: list[str]) -> Domain:
+    has = runs[column].notna()
+    by_task = has.groupby(runs["task_type"]).any()
+    tasks = None if by_task.all() else tuple(sorted(str(task) for task in by_task.index[by_task]))
+    rows = runs if tasks is None else runs[runs["task_type"].isin(tasks)]
+    condition = None if rows[column].notna().all() else _condition(rows, column, present)
+    values = runs.loc[has, column]
+    if pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values):
+        return Domain(float(values.min()), float(values.max()), (), condition, tasks)
+    return Domain(None, None, tuple(sorted(values.astype(str).unique())), condition, tasks)
+
+
+def _condition(runs: pd.DataFrame, column: str, present: list[str]) -> Condition | None:
+    """Find the category whose choices decide whether `column` has a value; None if no single one does."""
+    has = runs[column].notna()
+    for parent in present:
+        if parent == column or pd.api.types.is_numeric_dtype(runs[parent]) or runs[parent].isna().any():
+            continue
+        share = has.groupby(runs[parent].astype(str)).mean()
+        if share.isin([0.0, 1.0]).all():
+            choices = tuple(sorted(str(choice) for choice in share.index[share == 1.0]))
+            return Condition(parent.removeprefix(HP_PREFIX), choices)
+    return None
+
+
+def _entry(data: dict[str, Any]) -> ArchitectureCoverage:
+    domains = {}
+    for name, domain in data["domains"].items():
+        condition, tasks = domain["condition"], domain["tasks"]
+        domains[name] = Domain(
+            domain["low"],
+            domain["high"],
+            tuple(domain["choices"]),
+            Condition(condition["parent"], tuple(condition["choices"])) if condition else None,
+            None if tasks is None else tuple(tasks),
+        )
+    return ArchitectureCoverage(domains, tuple(data["depths"]), tuple(data["sizes"]), dict(data["tasks"]))
