@@ -1,0 +1,188 @@
+"""The original archive: a tar file of pickled tables, read member by member and never extracted.
+
+An archive is untrusted. Its members are counted and measured before they are read; links, devices, sparse files,
+absolute paths and ``..`` are refused, and what does not end in ``.p`` is passed over and noted.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import tarfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from operator import itemgetter
+from pathlib import Path, PurePosixPath
+from typing import IO, Final
+
+import pandas as pd
+
+from .errors import CorpusError
+from .hparams import expand
+from .unpickle import load_rows
+from .values import as_objects
+
+ARCHIVES: Final = (".tar.gz", ".tgz", ".tar")
+MEMBERS: Final = ".p"
+
+MAX_MEMBER_BYTES: Final = 4 * 2**30
+"""Largest member that is read, bytes; the original archive is 0.18e9 bytes in all, compressed."""
+MAX_ARCHIVE_BYTES: Final = 16 * 2**30
+"""Most bytes, uncompressed, that are read from an archive."""
+MAX_MEMBERS: Final = 1000
+"""Most members that an archive may have."""
+HEADER_BYTES: Final = 2**20
+"""Most bytes that the header of a member may take, and the padding at the end of an archive."""
+_CHUNK: Final = 2**17
+
+Progress = Callable[[int, int, str], None]
+"""Called with (bytes done, bytes in all, name of what is being read)."""
+
+
+def no_progress(done: int, total: int, name: str) -> None:
+    """Tell nobody."""
+
+
+class _Meter(io.RawIOBase):
+    """A binary file that tells how far it was read, and that refuses to be read beyond a limit."""
+
+    def __init__(self, file: IO[bytes], limit: int, watch: Callable[[int], None] | None = None) -> None:
+        self._file = file
+        self._watch = watch
+        self.limit = limit
+        self.position = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        chunk = self._file.read(len(buffer))
+        buffer[: len(chunk)] = chunk
+        self.position += len(chunk)
+        if self.position > self.limit:
+            raise CorpusError("is larger than it declares, or than what is read")
+        if self._watch is not None:
+            self._watch(self.position)
+        return len(chunk)
+
+
+def read_archive(path: Path, progress: Progress = no_progress) -> tuple[pd.DataFrame, list[str]]:
+    """Return the runs of all members of a tar archive, and notes on the members that were passed over.
+
+    Raises
+    ------
+    CorpusError
+        The archive is damaged, unsafe or beyond the limits of this module, or has no ``.p`` member.
+    """
+    frames, passed_over = [], []
+    with path.open("rb") as file, _explained(path.name):
+        meter = _Meter(file, MAX_ARCHIVE_BYTES, lambda done: progress(done, path.stat().st_size, path.name))
+        for name, member in _walk(meter, path.name):
+            if member is None:
+                passed_over.append(name)
+            else:
+                frames.append(_read_member(member, f"{path.name}: {name}"))
+    if not frames:
+        raise CorpusError(f"{path} has no member that ends in {MEMBERS}; the original archive has several.")
+    notes = (
+        [f"{path.name}: members that hold no runs were passed over: {', '.join(passed_over)}"] if passed_over else []
+    )
+    return pd.concat(frames, ignore_index=True), notes
+
+
+@contextmanager
+def _explained(name: str) -> Iterator[None]:
+    """Turn what the libraries raise on a damaged archive into the one documented error."""
+    try:
+        yield
+    except (tarfile.TarError, EOFError, zlib.error, OSError, ValueError) as error:
+        if isinstance(error, CorpusError):
+            raise
+        raise CorpusError(f"{name} is damaged or no archive: {error}. Download it again.") from error
+
+
+def _walk(meter: _Meter, where: str) -> Iterator[tuple[str, IO[bytes] | None]]:
+    """Go through a tar archive: the name of each file in it, and for ``.p`` members the content."""
+    source = io.BufferedReader(meter, _CHUNK)
+    zipped = source.peek(2)[:2] == b"\x1f\x8b"
+    plain = _Meter(gzip.GzipFile(fileobj=source) if zipped else source, HEADER_BYTES)
+    with tarfile.open(fileobj=io.BufferedReader(plain, _CHUNK), mode="r|", bufsize=_CHUNK) as tar:
+        count = 0
+        while (info := _next(tar, plain)) is not None:
+            count += 1
+            check_member(info, count, where)
+            if info.isfile():
+                yield info.name, _content(tar, info, plain)
+        _check_end(plain, tar, where)
+
+
+def _next(tar: tarfile.TarFile, plain: _Meter) -> tarfile.TarInfo | None:
+    plain.limit = tar.offset + HEADER_BYTES + 2 * _CHUNK
+    return tar.next()
+
+
+def _content(tar: tarfile.TarFile, info: tarfile.TarInfo, plain: _Meter) -> IO[bytes] | None:
+    plain.limit = info.offset_data + info.size + HEADER_BYTES + 2 * _CHUNK
+    is_member = info.name.endswith(MEMBERS) and not PurePosixPath(info.name).name.startswith("._")
+    return tar.extractfile(info) if is_member else None
+
+
+def _check_end(plain: _Meter, tar: tarfile.TarFile, where: str) -> None:
+    """Read to the end, so that the checksum is verified, and check that only padding follows the last member."""
+    plain.limit = plain.position + HEADER_BYTES
+    while chunk := plain.read(_CHUNK):
+        if chunk.strip(b"\0"):
+            raise CorpusError(f"{where} is damaged: data follows its last member. Download it again.")
+
+
+def check_member(info: tarfile.TarInfo, count: int, where: str) -> None:
+    """Refuse what an archive of tables has no reason to contain.
+
+    Raises
+    ------
+    CorpusError
+        A link, device or sparse file, a path that leaves the archive, or a limit of this module is exceeded.
+    """
+    parts = PurePosixPath(info.name.replace("\\", "/")).parts
+    if parts[:1] == ("/",) or ".." in parts or ":" in "".join(parts[:1]):
+        raise CorpusError(f"{where}: the member {info.name!r} has a path that leaves the archive; it was not read.")
+    if not (info.isdir() or info.isreg()) or info.issparse():
+        raise CorpusError(f"{where}: the member {info.name!r} is a link, a device or sparse; plain files are allowed.")
+    if not 0 <= info.size <= MAX_MEMBER_BYTES:
+        raise CorpusError(
+            f"{where}: the member {info.name!r} declares {info.size:,} bytes; at most {MAX_MEMBER_BYTES:,} are read."
+        )
+    if count > MAX_MEMBERS:
+        raise CorpusError(f"{where} has more than {MAX_MEMBERS:,} members; that many are read.")
+
+
+def read_members(paths: list[Path], progress: Progress = no_progress) -> pd.DataFrame:
+    """Return the runs of members that lie on disk.
+
+    Raises
+    ------
+    CorpusError
+        A file is damaged, unsafe or too large.
+    """
+    total, done, frames = sum(path.stat().st_size for path in paths), 0, []
+    for path in paths:
+        size = path.stat().st_size
+        if size > MAX_MEMBER_BYTES:
+            raise CorpusError(f"{path} has {size:,} bytes; at most {MAX_MEMBER_BYTES:,} are read.")
+        with path.open("rb") as file, _explained(path.name):
+            meter = _Meter(file, size, lambda here, start=done, name=path.name: progress(start + here, total, name))
+            frames.append(_read_member(meter, path.name))
+        done += size
+    return pd.concat(frames, ignore_index=True)
+
+
+def _read_member(file: IO[bytes], where: str) -> pd.DataFrame:
+    """Return a member's runs: its columns, with `hparams` as ``hp_<name>``."""
+    names, rows = load_rows(io.BufferedReader(file, _CHUNK), where)
+    columns = {name: as_objects(map(itemgetter(i), rows)) for i, name in enumerate(names)}
+    try:
+        hparams = expand(columns.pop("hparams", [None] * len(rows)))
+    except CorpusError as error:
+        raise CorpusError(f"{where}: {error}.") from error
+    return pd.concat([pd.DataFrame(columns, dtype=object), hparams], axis=1)

@@ -1,0 +1,121 @@
+"""Files that hold a corpus: Parquet, the original archive, its members; one function reads them all."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import Final
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from .archive import ARCHIVES, MEMBERS, Progress, no_progress, read_archive, read_members
+from .checks import as_corpus
+from .errors import CorpusError
+from .table import Corpus
+
+ORIGINAL_SOURCE: Final = "google"
+"""`source` of the runs of the original archive."""
+
+MAX_CELLS: Final = 2_000_000_000
+"""Most rows times columns that a Parquet file may declare (16 GB as numbers)."""
+
+
+def read_corpus(path: str | os.PathLike[str], *, progress: Progress = no_progress) -> Corpus:
+    """Read a corpus from whatever holds one.
+
+    Parameters
+    ----------
+    path : str or path
+        The original archive (``.tar.gz``, ``.tgz``, ``.tar``), one of its members (``.p``), a Parquet file
+        (``.parquet``), or a folder of members or of Parquet files.
+    progress : callable, optional
+        Called with (bytes done, bytes in all, name of what is being read).
+
+    Returns
+    -------
+    Corpus
+        Its `summary` says what was read, and what was not and why.
+
+    Raises
+    ------
+    CorpusError
+        The file is missing, of another kind, damaged, or unsafe to read.
+    """
+    path = Path(path)
+    if path.is_dir():
+        return _read_folder(path, progress)
+    if not path.is_file():
+        raise CorpusError(f"{path} does not exist; give {_ALLOWED}.")
+    if path.name.endswith(ARCHIVES):
+        frame, notes = read_archive(path, progress)
+        return as_corpus(frame, ORIGINAL_SOURCE, where=path.name, notes=notes)
+    if path.suffix == MEMBERS:
+        return as_corpus(read_members([path], progress), ORIGINAL_SOURCE, where=path.name)
+    if path.suffix == ".parquet":
+        return as_corpus(_read_parquet([path], progress), where=path.name)
+    raise CorpusError(f"{path} is not of a kind that holds a corpus; give {_ALLOWED}.")
+
+
+_ALLOWED: Final = (
+    f"an archive ({', '.join(ARCHIVES)}), a member of one ({MEMBERS}), a Parquet file (.parquet), or a folder of either"
+)
+
+
+def _read_folder(folder: Path, progress: Progress) -> Corpus:
+    members, shards = sorted(folder.glob(f"*{MEMBERS}")), sorted(folder.glob("*.parquet"))
+    if members and shards:
+        raise CorpusError(f"{folder} holds {MEMBERS} and .parquet files; give a folder with one kind of them.")
+    if members:
+        return as_corpus(read_members(members, progress), ORIGINAL_SOURCE, where=folder.name)
+    if shards:
+        return as_corpus(_read_parquet(shards, progress), where=folder.name)
+    raise CorpusError(f"{folder} holds no {MEMBERS} and no .parquet file; give {_ALLOWED}.")
+
+
+def _read_parquet(paths: list[Path], progress: Progress) -> pd.DataFrame:
+    """Return the rows of Parquet files, columns by name."""
+    total, done, frames = sum(path.stat().st_size for path in paths), 0, []
+    for path in paths:
+        progress(done, total, path.name)
+        frames.append(_read_shard(path))
+        done += path.stat().st_size
+    progress(total, total, paths[-1].name)
+    return frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
+
+
+def _read_shard(path: Path) -> pd.DataFrame:
+    try:
+        with pq.ParquetFile(path) as file:
+            cells = file.metadata.num_rows * file.metadata.num_columns
+            if cells > MAX_CELLS:
+                raise CorpusError(f"{path} declares {cells:,} cells; at most {MAX_CELLS:,} are read.")
+            return file.read().to_pandas(ignore_metadata=True, integer_object_nulls=True)
+    except (pa.ArrowException, OSError) as error:
+        raise CorpusError(f"{path} is not a readable Parquet file: {error}") from error
+
+
+def load_builtin() -> Corpus:
+    """Return the corpus shipped with the package; ``corpus/data/CARD.md`` says how its runs were made."""
+    with as_file(files("rnn_warmstart.corpus") / "data" / "runs.parquet") as path:
+        return as_corpus(_read_shard(path), where="the built-in corpus")
+
+
+def write_parquet(corpus: Corpus | pd.DataFrame, path: str | os.PathLike[str]) -> None:
+    """Write a corpus, or a table that `as_corpus` accepts, as Parquet; `path` appears only once it is complete."""
+    if isinstance(corpus, pd.DataFrame):
+        corpus = as_corpus(corpus)
+    target = Path(path)
+    table = pa.Table.from_pandas(corpus.runs, preserve_index=False).replace_schema_metadata(None)
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
+    os.close(handle)
+    try:
+        pq.write_table(table, name, compression="zstd", compression_level=9)
+        os.chmod(name, 0o644)
+        os.replace(name, target)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise

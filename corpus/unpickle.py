@@ -1,0 +1,301 @@
+"""Reading pickled tables of runs without running what a pickle says.
+
+A pickle is a program: it names functions and calls them. `load_rows` lets it name only what follows, and every name
+stands for a function of this module that checks its arguments and builds plain data; NumPy itself never sees what the
+pickle says about dtypes and shapes, except for plain numbers and text.
+
+- NumPy arrays (`_reconstruct`, `_frombuffer`, ndarray, recarray), dtypes and scalars, under the module names of
+  NumPy 1 and 2 (`numpy.core.*`, `numpy._core.*`);
+- set, frozenset, bytearray, bytes, complex and OrderedDict, and `_codecs.encode` to Latin-1, which is how Python 3
+  writes bytes for Python 2; under the names of Python 2 and 3.
+
+Anything else is refused by name. None of the stand-ins can be given state or attributes (BUILD), none is a class
+(NEWOBJ), extension codes (EXT) are looked up by name like everything else, and persistent ids are refused.
+"""
+
+from __future__ import annotations
+
+import copyreg
+import pickle
+import struct
+from collections.abc import Callable, Sequence
+from typing import IO, Any, Final
+
+import numpy as np
+
+from .errors import CorpusError
+
+
+class _Refused(CorpusError):
+    """What the pickle asks for is not allowed; the message says what."""
+
+
+class _Global:
+    """What a name in a pickle stands for: something to call or to pass on, that cannot be changed."""
+
+    __slots__ = ("_make", "name")
+
+    def __init__(self, name: str, make: Callable[..., object] | None = None) -> None:
+        self.name = name
+        self._make = make
+
+    def __call__(self, *args: object) -> object:
+        if self._make is None:
+            raise _Refused(f"calls {self.name}, which is only allowed as an argument")
+        return self._make(*args)
+
+    def __setstate__(self, state: object) -> None:
+        raise _Refused(f"sets attributes of {self.name}")
+
+
+class DType:
+    """A NumPy dtype, as a pickle describes it: ``dtype("f8", align, copy)``, then its state.
+
+    `code` is the kind and item size, e.g. ``"f8"`` or ``"O8"``; `names` the fields in order, None without fields.
+    """
+
+    __slots__ = ("_fields", "_itemsize", "_order", "code", "names")
+
+    def __init__(self, code: object, align: object = False, copy: object = True) -> None:
+        if isinstance(code, _Global):  # the record type of record arrays
+            code = "V"
+        code = _as_text(code)
+        if len(code) > 20 or code[:1] not in set("biufcSUaVO?"):
+            raise _Refused(f"describes a dtype {code[:20]!r}; numbers, text and records of them are allowed")
+        self.code = {"a": "S", "?": "b1?"}.get(code[0], code[0]) + code[1:]
+        self.names: tuple[str, ...] | None = None
+        self._fields: dict[str, tuple[DType, int]] = {}
+        self._order = "="
+        self._itemsize = 0
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        _, order, subarray, names, fields, itemsize = state[:6]
+        if subarray is not None:
+            raise _Refused("describes a dtype of arrays within an array")
+        order = _as_text(order)
+        if order not in ("<", ">", "|", "="):
+            raise _Refused(f"describes a byte order {order[:5]!r}")
+        self._order, self._itemsize = order, int(itemsize)
+        if names is not None:
+            self.names = tuple(map(_as_text, names))
+            described = {_as_text(name): field for name, field in dict(fields).items()}
+            self._fields = {name: (_checked_dtype(described[name][0]), int(described[name][1])) for name in self.names}
+
+    def to_numpy(self) -> np.dtype[Any]:
+        """Return the real dtype; only numbers, text and records of those have one."""
+        if self.names is None:
+            return np.dtype(self._plain())
+        layout = {
+            "names": list(self.names),
+            "formats": [field.to_numpy() for field, _ in self._fields.values()],
+            "offsets": [offset for _, offset in self._fields.values()],
+            "itemsize": self._itemsize,
+        }
+        return np.dtype(layout)
+
+    def _plain(self) -> str:
+        kind, size = self.code[0], self.code[1:]
+        if self.code.startswith("b1?") or self.code == "b1":
+            return "?"
+        if kind == "O" or kind == "V":
+            raise _Refused("gives raw bytes for an array of objects")
+        if kind in "SU":
+            width = self._itemsize if self._itemsize > 0 else 0
+            return f"{self._order}{kind}{width // (4 if kind == 'U' else 1)}"
+        return f"{self._order}{kind}{size}"
+
+
+class Array:
+    """A NumPy array, as a pickle describes it: its dtype, and its items as a list or as raw bytes."""
+
+    __slots__ = ("dtype", "items", "raw", "shape")
+
+    def __init__(self) -> None:
+        self.items: list[object] | None = None
+        self.raw: bytes | None = None
+        self.shape: tuple[int, ...] = ()
+        self.dtype: DType | None = None
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        shape, dtype, _, content = state[-4:]
+        self.shape = tuple(int(n) for n in shape)
+        self.dtype = _checked_dtype(dtype)
+        if isinstance(content, list):
+            self.items = content
+        else:
+            self.raw = _as_bytes(content)
+
+    def tolist(self) -> list[object]:
+        """Return the items: tuples for records, plain values otherwise."""
+        if self.dtype is None or len(self.shape) != 1:
+            raise CorpusError(f"an array has the shape {self.shape[:4]}; one dimension, the runs, is allowed")
+        items = self.items
+        if items is None:
+            items = np.frombuffer(self.raw or b"", dtype=self.dtype.to_numpy()).tolist()
+        if len(items) != self.shape[0]:
+            raise CorpusError(f"an array declares {self.shape[0]:,} items but holds {len(items):,}")
+        return items
+
+
+def _as_text(value: object) -> str:
+    if isinstance(value, bytes):
+        value = value.decode("latin1")
+    if not isinstance(value, str):
+        raise _Refused(f"gives {type(value).__name__} where a name belongs")
+    return value
+
+
+def _as_bytes(value: object) -> bytes:
+    """Return raw bytes; text is what Python 2 wrote as bytes."""
+    if isinstance(value, str):
+        return value.encode("latin1")
+    if not isinstance(value, bytes | bytearray):
+        raise _Refused(f"gives {type(value).__name__} where raw bytes belong")
+    return bytes(value)
+
+
+def _checked_dtype(value: object) -> DType:
+    if not isinstance(value, DType):
+        raise _Refused(f"gives {type(value).__name__} where a dtype belongs")
+    return value
+
+
+def _reconstruct(kind: object, shape: object, code: object) -> Array:
+    if not isinstance(kind, _Global) or kind.name not in ("ndarray", "recarray"):
+        raise _Refused("reconstructs something other than an array")
+    return Array()
+
+
+def _frombuffer(buffer: object, dtype: object, shape: object, order: object) -> Array:
+    array = Array()
+    array.__setstate__((shape, dtype, order == "F", _as_bytes(buffer)))
+    return array
+
+
+def _scalar(dtype: DType, content: object = b"") -> object:
+    """Return a NumPy scalar as a plain value; equals ``np.frombuffer(content, dtype)[0].item()``."""
+    content = _as_bytes(content)
+    real = _checked_dtype(dtype).to_numpy()
+    if real.kind in "biuf" and real.itemsize <= 8:
+        return struct.unpack(_STRUCT_ORDER[real.byteorder] + real.char, content)[0]
+    value = np.frombuffer(content, dtype=real, count=1)[0]
+    return float(value) if real.kind == "f" else value.item()
+
+
+_STRUCT_ORDER: Final = {"<": "<", ">": ">", "=": "=", "|": "="}
+
+
+def _encode(text: object, encoding: object) -> bytes:
+    if not isinstance(text, str) or encoding not in ("latin1", "latin-1"):
+        raise _Refused("encodes text to something other than latin1")
+    return text.encode("latin1")
+
+
+def _to_bytes(*args: object) -> bytes:
+    return _to_bytearray(*args)
+
+
+def _to_bytearray(*args: object) -> bytes:
+    if not args:
+        return b""
+    return args[0] if isinstance(args[0], bytes) else _encode(*args)
+
+
+def _ordered(pairs: Sequence[Sequence[object]] = ()) -> dict[object, object]:
+    return {key: value for key, value in pairs}
+
+
+def _numpy_names() -> dict[tuple[str, str], _Global]:
+    """Return the allowed names of NumPy 1 and 2."""
+    names = {
+        ("numpy", "dtype"): _Global("dtype", DType),
+        ("numpy", "ndarray"): _Global("ndarray"),
+        ("numpy", "recarray"): _Global("recarray"),
+        ("numpy", "record"): _Global("record"),
+        ("numpy.rec", "recarray"): _Global("recarray"),
+        ("numpy.rec", "record"): _Global("record"),
+    }
+    for core in ("numpy.core", "numpy._core"):
+        names[core + ".multiarray", "_reconstruct"] = _Global("_reconstruct", _reconstruct)
+        names[core + ".multiarray", "scalar"] = _Global("scalar", _scalar)
+        names[core + ".numeric", "_frombuffer"] = _Global("_frombuffer", _frombuffer)
+        names[core + ".records", "recarray"] = _Global("recarray")
+        names[core + ".records", "record"] = _Global("record")
+    return names
+
+
+def _python_names() -> dict[tuple[str, str], _Global]:
+    """Return the allowed names of Python 2 and 3."""
+    names = {
+        ("_codecs", "encode"): _Global("encode", _encode),
+        ("collections", "OrderedDict"): _Global("OrderedDict", _ordered),
+    }
+    kinds = {"set": set, "frozenset": frozenset, "complex": complex, "bytes": _to_bytes, "bytearray": _to_bytearray}
+    for builtins in ("__builtin__", "builtins"):
+        names |= {(builtins, name): _Global(name, make) for name, make in kinds.items()}
+    return names
+
+
+_ALLOWED: Final = _numpy_names() | _python_names()
+
+
+class _Unpickler(pickle.Unpickler):
+    """Python's unpickler, in which every name goes through the list."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        """Return what a name stands for, or refuse it."""
+        try:
+            return _ALLOWED[module, name]
+        except KeyError:
+            raise _Refused(
+                f"asks for {module}.{name}, which is not on the list of what a table of runs needs"
+            ) from None
+
+    def persistent_load(self, pid: object) -> Any:
+        """Refuse references to objects outside the pickle."""
+        raise _Refused("refers to an object outside the pickle (a persistent id)")
+
+
+def load_rows(file: IO[bytes], where: str) -> tuple[tuple[str, ...], list[tuple[object, ...]]]:
+    """Read a pickled structured array.
+
+    Parameters
+    ----------
+    file : binary file
+        At the pickle's start. Text that Python 2 wrote as bytes is decoded as Latin-1.
+    where : str
+        What to call it in messages.
+
+    Returns
+    -------
+    names : tuple of str
+        The columns, in the array's order.
+    rows : list of tuple
+        The runs, one value a column.
+
+    Raises
+    ------
+    CorpusError
+        The pickle asks for something that is not on the list, is damaged, or is no structured array.
+    """
+    copyreg.clear_extension_cache()  # so that extension codes, too, are looked up by name
+    try:
+        found = _Unpickler(file, encoding="latin1").load()
+        return _rows_of(found)
+    except _Refused as error:
+        raise CorpusError(f"{where} {error}; it was not read.") from error
+    except CorpusError as error:
+        raise CorpusError(f"{where}: {error}.") from error
+    except Exception as error:
+        raise CorpusError(f"{where} is not a readable pickle: {type(error).__name__}: {error}.") from error
+
+
+def _rows_of(found: object) -> tuple[tuple[str, ...], list[tuple[object, ...]]]:
+    if not isinstance(found, Array):
+        raise CorpusError(f"holds a {type(found).__name__}; a structured array of runs is allowed")
+    if found.dtype is None or found.dtype.names is None:
+        raise CorpusError("holds an array without columns; a structured array of runs is allowed")
+    rows, names = found.tolist(), found.dtype.names
+    if not set(map(type, rows)) <= {tuple} or not set(map(len, rows)) <= {len(names)}:  # type: ignore[arg-type]
+        raise CorpusError(f"holds rows that do not have the {len(names)} columns of its dtype")
+    return names, rows  # type: ignore[return-value]
