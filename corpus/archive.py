@@ -21,7 +21,7 @@ import pandas as pd
 from .errors import CorpusError
 from .hparams import expand
 from .unpickle import load_rows
-from .values import as_objects
+from .values import as_objects, compact, repair_text
 
 ARCHIVES: Final = (".tar.gz", ".tgz", ".tar")
 MEMBERS: Final = ".p"
@@ -180,9 +180,13 @@ def read_members(paths: list[Path], progress: Progress = no_progress) -> pd.Data
 def _read_member(file: IO[bytes], where: str) -> pd.DataFrame:
     """Return a member's runs: its columns, with `hparams` as ``hp_<name>``."""
     names, rows = load_rows(io.BufferedReader(file, _CHUNK), where)
-    columns = {name: as_objects(map(itemgetter(i), rows)) for i, name in enumerate(names)}
-    try:
-        hparams = expand(columns.pop("hparams", [None] * len(rows)))
-    except CorpusError as error:
-        raise CorpusError(f"{where}: {error}.") from error
-    return pd.concat([pd.DataFrame(columns, dtype=object), hparams], axis=1)
+    columns = {name: compact(as_objects(map(itemgetter(i), rows))) for i, name in enumerate(names) if name != "hparams"}
+    hparams = pd.DataFrame(index=range(len(rows)))
+    if "hparams" in names:
+        try:
+            hparams = expand(list(map(itemgetter(names.index("hparams")), rows)))
+        except CorpusError as error:
+            raise CorpusError(f"{where}: {error}.") from error
+    frame = pd.concat([pd.DataFrame(columns, index=hparams.index), hparams], axis=1)
+    texts = {name: repair_text(as_objects(frame[name])) for name in frame if frame[name].dtype == object}
+    return frame.assign(**texts)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from .errors import CorpusError
 from .schema import HP_PREFIX
-from .values import as_objects, decode_text, integer_series, to_integer, to_number
+from .values import as_objects, compact, decode_text, integer_series, text_series, to_integer, to_number
 
 MAX_HPARAMS: Final = 1000
 """Most different hyperparameter names a corpus may have; more would make a table of mostly nothing."""
@@ -36,44 +36,62 @@ def expand(hparams: Sequence[object]) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Object columns, None where absent; `to_hyperparameter` gives them their type.
+        Numbers as float64 or Int64, all else as objects; `to_hyperparameter` judges them.
 
     Raises
     ------
     CorpusError
         A key is not text, two keys of a dict have the same spelling, or there are more than `MAX_HPARAMS` names.
     """
-    rows = [cell if isinstance(cell, dict) else {} for cell in hparams]
-    signatures, uniques = pd.factorize(as_objects([tuple(row) for row in rows]))
-    columns: dict[str, NDArray[np.object_]] = {}
-    for code, keys in enumerate(uniques):
-        members = np.flatnonzero(signatures == code)
-        block = _values_of([rows[i] for i in members], len(keys))
-        for name, values in zip(_names(keys), block.T, strict=True):
-            columns.setdefault(name, np.full(len(rows), None, dtype=object))[members] = values
-        if len(columns) > MAX_HPARAMS:
+    plain = set(map(type, hparams)) <= {dict}
+    dicts: Sequence[dict[Any, object]] = hparams if plain else [x if isinstance(x, dict) else {} for x in hparams]  # type: ignore[assignment]
+    parts: dict[str, list[_Part]] = {}
+    for keys, members in _group(dicts).items():
+        values = chain.from_iterable(map(dict.values, map(dicts.__getitem__, members)))
+        block = np.fromiter(values, dtype=object, count=len(keys) * len(members))
+        for i, name in enumerate(_names(keys)):
+            parts.setdefault(name, []).append((members, compact(block[i :: len(keys)])))
+        if len(parts) > MAX_HPARAMS:
             raise CorpusError(f"the runs have more than {MAX_HPARAMS} different hyperparameters, which no corpus has")
-    return pd.DataFrame({HP_PREFIX + name: columns[name] for name in sorted(columns)}, index=range(len(rows)))
+    columns = {HP_PREFIX + name: _assemble(parts[name], len(dicts)) for name in sorted(parts)}
+    return pd.DataFrame(columns, index=range(len(dicts)))
 
 
-def _values_of(rows: Sequence[dict[Any, object]], width: int) -> NDArray[np.object_]:
-    """Return the values of dicts with the same keys in the same order: [row, key]."""
-    count = len(rows) * width
-    flat = np.fromiter(chain.from_iterable(map(dict.values, rows)), dtype=object, count=count)
-    return flat.reshape(len(rows), width)
+_Part = tuple[Sequence[int], pd.Series]
+"""Rows, and the values that a hyperparameter has there."""
+
+
+def _group(dicts: Sequence[dict[Any, object]]) -> dict[tuple[object, ...], list[int]]:
+    """Return the rows of each sequence of keys."""
+    groups: dict[tuple[object, ...], list[int]] = {}
+    for row, keys in enumerate(map(tuple, dicts)):
+        groups.setdefault(keys, []).append(row)
+    return groups
 
 
 def _names(keys: tuple[object, ...]) -> list[str]:
     names = [decode_text(key) for key in keys]
-    if None in names:
-        raise CorpusError(f"a hyperparameter's name must be text, but got one of type {_type_of(keys, names)}")
-    if len(set(names)) < len(names):
+    texts = [name for name in names if name is not None]
+    if len(texts) < len(keys):
+        culprit = type(keys[names.index(None)]).__name__
+        raise CorpusError(f"a hyperparameter's name must be text and not empty, but one is of type {culprit}")
+    if len(set(texts)) < len(texts):
         raise CorpusError("a run names a hyperparameter twice, once as bytes and once as text")
-    return [str(name) for name in names]
+    return texts
 
 
-def _type_of(keys: tuple[object, ...], names: list[str | None]) -> str:
-    return type(keys[names.index(None)]).__name__
+def _assemble(parts: Sequence[_Part], rows: int) -> pd.Series:
+    """Return one column from the values of each group of rows, in the narrowest type that holds them all."""
+    kinds = {values.dtype.kind for _, values in parts}
+    if kinds == {"f"}:
+        column = np.full(rows, np.nan)
+        for members, values in parts:
+            column[members] = values.to_numpy()
+        return pd.Series(column)
+    mixed = np.full(rows, None, dtype=object)
+    for members, values in parts:
+        mixed[members] = np.where(values.isna(), None, values.astype(object)) if values.dtype.kind == "i" else values
+    return compact(mixed)
 
 
 def to_hyperparameter(values: pd.Series) -> tuple[pd.Series, NDArray[np.bool_]]:
@@ -89,6 +107,9 @@ def to_hyperparameter(values: pd.Series) -> tuple[pd.Series, NDArray[np.bool_]]:
     """
     if values.dtype.kind == "f":
         return _finite(to_number(values))
+    if values.dtype.kind == "i":
+        whole, present = to_integer(values, low=-(2**63))
+        return integer_series(whole, present), np.zeros(len(values), dtype=bool)
     objects = as_objects(values)
     null = np.asarray(pd.isna(objects))
     kinds = set(map(type, objects[~null]))
@@ -114,9 +135,10 @@ def _finite(number: NDArray[np.float64]) -> tuple[pd.Series, NDArray[np.bool_]]:
 
 def _spell(objects: NDArray[np.object_], null: NDArray[np.bool_]) -> pd.Series:
     """Return a column of categories as text."""
-    codes, uniques = pd.factorize(np.where(null, None, objects))
+    objects[null] = None
+    codes, uniques = pd.factorize(objects)
     words = as_objects([*(decode_text(word) if isinstance(word, str | bytes) else str(word) for word in uniques), None])
-    return pd.Series(words[codes])
+    return text_series(words[codes])
 
 
 def configurations(runs: pd.DataFrame) -> list[dict[str, Any]]:
