@@ -12,9 +12,10 @@ import tarfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from operator import itemgetter
 from pathlib import Path, PurePosixPath
-from typing import IO, Final
+from typing import IO, Final, Protocol
 
 import pandas as pd
 
@@ -44,10 +45,17 @@ def no_progress(done: int, total: int, name: str) -> None:
     """Tell nobody."""
 
 
+class Readable(Protocol):
+    """What bytes can be read from."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return up to `size` bytes, none at the end."""
+
+
 class _Meter(io.RawIOBase):
     """A binary file that tells how far it was read, and that refuses to be read beyond a limit."""
 
-    def __init__(self, file: IO[bytes], limit: int, watch: Callable[[int], None] | None = None) -> None:
+    def __init__(self, file: Readable, limit: int, watch: Callable[[int], None] | None = None) -> None:
         self._file = file
         self._watch = watch
         self.limit = limit
@@ -77,7 +85,7 @@ def read_archive(path: Path, progress: Progress = no_progress) -> tuple[pd.DataF
     """
     frames, passed_over = [], []
     with path.open("rb") as file, _explained(path.name):
-        meter = _Meter(file, MAX_ARCHIVE_BYTES, lambda done: progress(done, path.stat().st_size, path.name))
+        meter = _Meter(file, MAX_ARCHIVE_BYTES, partial(_report, progress, 0, path.stat().st_size, path.name))
         for name, member in _walk(meter, path.name):
             if member is None:
                 passed_over.append(name)
@@ -171,15 +179,20 @@ def read_members(paths: list[Path], progress: Progress = no_progress) -> pd.Data
         if size > MAX_MEMBER_BYTES:
             raise CorpusError(f"{path} has {size:,} bytes; at most {MAX_MEMBER_BYTES:,} are read.")
         with path.open("rb") as file, _explained(path.name):
-            meter = _Meter(file, size, lambda here, start=done, name=path.name: progress(start + here, total, name))
-            frames.append(_read_member(meter, path.name))
+            watch = partial(_report, progress, done, total, path.name)
+            meter = _Meter(file, size, watch)
+            frames.append(_read_member(io.BufferedReader(meter, _CHUNK), path.name))
         done += size
     return pd.concat(frames, ignore_index=True)
 
 
+def _report(progress: Progress, start: int, total: int, name: str, position: int) -> None:
+    progress(start + position, total, name)
+
+
 def _read_member(file: IO[bytes], where: str) -> pd.DataFrame:
     """Return a member's runs: its columns, with `hparams` as ``hp_<name>``."""
-    names, rows = load_rows(io.BufferedReader(file, _CHUNK), where)
+    names, rows = load_rows(file, where)
     columns = {name: compact(as_objects(map(itemgetter(i), rows))) for i, name in enumerate(names) if name != "hparams"}
     hparams = pd.DataFrame(index=range(len(rows)))
     if "hparams" in names:
@@ -188,5 +201,6 @@ def _read_member(file: IO[bytes], where: str) -> pd.DataFrame:
         except CorpusError as error:
             raise CorpusError(f"{where}: {error}.") from error
     frame = pd.concat([pd.DataFrame(columns, index=hparams.index), hparams], axis=1)
-    texts = {name: repair_text(as_objects(frame[name])) for name in frame if frame[name].dtype == object}
-    return frame.assign(**texts)
+    for name in [name for name in frame if frame[name].dtype.kind == "O"]:
+        frame[name] = repair_text(as_objects(frame[name]))
+    return frame

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from .errors import CorpusError
 from .hparams import expand, to_hyperparameter
-from .schema import ABSURD_LOSS, COLUMNS, HP_PREFIX, LOSSES, SETUP
+from .schema import ABSURD_LOSS, COLUMNS, LOSSES, SETUP, hparam_columns
 from .summary import Refusal, Summary
 from .table import Corpus
 from .values import as_objects, integer_series, to_integer, to_number, to_text
@@ -53,7 +53,7 @@ def as_corpus(
     """
     _check_columns(frame, where)
     frame = frame.reset_index(drop=True)
-    table, refusals = _Table(len(frame)), []
+    table = _Table(len(frame))
     _fill_schema(table, frame, source)
     dropped = _fill_hparams(table, frame, where)
     runs, refusals = table.finish(where)
@@ -91,7 +91,7 @@ class _Table:
         runs = pd.DataFrame(self.columns)
         if refusals:
             runs = _retyped(runs[self.why == 0].reset_index(drop=True))
-        empty = [name for name in runs if name.startswith(HP_PREFIX) and runs[name].isna().all()]
+        empty = [name for name in hparam_columns(runs) if runs[name].isna().all()]
         return runs.drop(columns=empty), refusals
 
 
@@ -152,12 +152,12 @@ def _flags(values: pd.Series) -> NDArray[np.bool_]:
 
 def _fill_hparams(table: _Table, frame: pd.DataFrame, where: str) -> list[str]:
     """Fill the ``hp_`` columns, and return the names of the columns that are not part of a corpus."""
-    own = [name for name in frame if str(name).startswith(HP_PREFIX) and str(name) != HP_PREFIX]
+    own = sorted(hparam_columns(frame))
     if not own and "hparams" in frame:
         values = expand(_parsed(frame["hparams"], table, where))
     else:
-        values = frame[sorted(own)]
-    for name in values:
+        values = frame[own]
+    for name in hparam_columns(values):
         table.columns[name], unusable = to_hyperparameter(values[name])
         table.refuse(unusable, f"{name} is infinite, or neither number nor text")
     return [str(name) for name in frame if name not in COLUMNS and name not in own and name != "hparams"]
@@ -179,7 +179,8 @@ def summarise(runs: pd.DataFrame, refused: Sequence[Refusal] = (), notes: Sequen
     """Count what a normalised table holds."""
     duplicates, contradictory = _count_repeats(runs)
     counts: dict[str, dict[str, int]] = {}
-    for (architecture, task), rows in runs.groupby(["architecture", "task_type"], sort=True).size().items():
+    sizes = runs.groupby(["architecture", "task_type"], sort=True).size().rename("runs").reset_index()
+    for architecture, task, rows in sizes.itertuples(index=False):
         counts.setdefault(architecture, {})[task] = int(rows)
     setups = len(runs[list(SETUP)].drop_duplicates())
     diverged = int(runs["diverged"].sum())
@@ -190,8 +191,7 @@ def _count_repeats(runs: pd.DataFrame) -> tuple[int, int]:
     """Return the number of rows that repeat an earlier one, and of rows that contradict another one."""
     seeded = runs["seed"].notna().to_numpy() if "seed" in runs else np.zeros(len(runs), dtype=bool)
     tried = runs["hyper_iter"].notna().to_numpy() if "hyper_iter" in runs else np.zeros(len(runs), dtype=bool)
-    hparams = [name for name in runs if name.startswith(HP_PREFIX)]
-    who = row_hashes(runs, ["source", *SETUP, *hparams, *(["seed"] if "seed" in runs else [])])
+    who = row_hashes(runs, ["source", *SETUP, *hparam_columns(runs), *(["seed"] if "seed" in runs else [])])
     if "hyper_iter" in runs:
         who = np.where(seeded, who, who ^ row_hashes(runs, ["hyper_iter"]))
     same = who ^ row_hashes(runs, [*(name for name in LOSSES if name in runs), "diverged"])

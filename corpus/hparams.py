@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from .errors import CorpusError
-from .schema import HP_PREFIX
+from .schema import HP_PREFIX, hparam_columns
 from .values import as_objects, compact, decode_text, integer_series, text_series, to_integer, to_number
 
 MAX_HPARAMS: Final = 1000
@@ -90,7 +90,7 @@ def _assemble(parts: Sequence[_Part], rows: int) -> pd.Series:
         return pd.Series(column)
     mixed = np.full(rows, None, dtype=object)
     for members, values in parts:
-        mixed[members] = np.where(values.isna(), None, values.astype(object)) if values.dtype.kind == "i" else values
+        mixed[members] = values.astype(object).where(values.notna(), None).to_numpy()
     return compact(mixed)
 
 
@@ -143,7 +143,7 @@ def _spell(objects: NDArray[np.object_], null: NDArray[np.bool_]) -> pd.Series:
 
 def configurations(runs: pd.DataFrame) -> list[dict[str, Any]]:
     """Return each run's hyperparameters as a dict of plain Python values, without nulls; the inverse of `expand`."""
-    table = {column.removeprefix(HP_PREFIX): runs[column] for column in runs if column.startswith(HP_PREFIX)}
+    table = {column.removeprefix(HP_PREFIX): runs[column] for column in hparam_columns(runs)}
     present = {name: values.notna().to_numpy() for name, values in table.items()}
     plain = {name: values.astype(object).tolist() for name, values in table.items()}
     return [{name: plain[name][i] for name in plain if present[name][i]} for i in range(len(runs))]

@@ -7,6 +7,7 @@ bring any.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -45,3 +46,8 @@ COLUMNS: Final[dict[str, Column]] = {
     "wall_seconds": Column("number", False, "share of one core's time that the run cost, seconds"),
 }
 """The columns of a run, in order; ``hp_<name>`` columns follow, in alphabetical order."""
+
+
+def hparam_columns(names: Iterable[object]) -> list[str]:
+    """Return those of a table's column names that are hyperparameters (``hp_<name>``), in the given order."""
+    return [name for name in names if isinstance(name, str) and name.startswith(HP_PREFIX) and name != HP_PREFIX]

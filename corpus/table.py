@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from .schema import HP_PREFIX, SETUP
+from .schema import HP_PREFIX, SETUP, hparam_columns
 from .summary import Summary
 
 
@@ -39,7 +39,7 @@ class Corpus:
     @property
     def hparams(self) -> tuple[str, ...]:
         """Names of the hyperparameters, without prefix, alphabetically."""
-        return tuple(name.removeprefix(HP_PREFIX) for name in self.runs.columns if name.startswith(HP_PREFIX))
+        return tuple(name.removeprefix(HP_PREFIX) for name in hparam_columns(self.runs))
 
     @cached_property
     def sha256(self) -> str:

@@ -89,7 +89,7 @@ class DType:
         """Return the real dtype; only numbers, text and records of those have one."""
         if self.names is None:
             return np.dtype(self._plain())
-        layout = {
+        layout: Any = {
             "names": list(self.names),
             "formats": [field.to_numpy() for field, _ in self._fields.values()],
             "offsets": [offset for _, offset in self._fields.values()],
@@ -248,7 +248,13 @@ def _python_names() -> dict[tuple[str, str], _Global]:
         ("_codecs", "encode"): _Global("encode", _encode),
         ("collections", "OrderedDict"): _Global("OrderedDict", _ordered),
     }
-    kinds = {"set": set, "frozenset": frozenset, "complex": complex, "bytes": _to_bytes, "bytearray": _to_bytearray}
+    kinds: dict[str, Callable[..., object]] = {
+        "set": set,
+        "frozenset": frozenset,
+        "complex": complex,
+        "bytes": _to_bytes,
+        "bytearray": _to_bytearray,
+    }
     for builtins in ("__builtin__", "builtins"):
         names |= {(builtins, name): _Global(name, make) for name, make in kinds.items()}
     return names

@@ -36,8 +36,8 @@ def compact(objects: NDArray[np.object_]) -> pd.Series:
         if kinds <= {float, int, NoneType} and float in kinds:
             return pd.Series(objects.astype(np.float64))
         if kinds <= {int, NoneType}:
-            null = np.equal(objects, None)
-            return pd.Series(pd.arrays.IntegerArray(np.where(null, 0, objects).astype(np.int64), null.astype(bool)))
+            null = np.asarray(pd.isna(objects))
+            return pd.Series(pd.arrays.IntegerArray(np.where(null, 0, objects).astype(np.int64), null))
     except OverflowError:  # an integer beyond 64 bits stays exact
         pass
     return pd.Series(objects, dtype=object)
@@ -46,10 +46,7 @@ def compact(objects: NDArray[np.object_]) -> pd.Series:
 def decode_text(value: object) -> str | None:
     """Return text as str (bytes as UTF-8, else as Latin-1), None for anything that is not text or is empty."""
     if isinstance(value, bytes):
-        try:
-            value = value.decode("utf-8")
-        except UnicodeDecodeError:
-            value = value.decode("latin1")
+        value = repair(value.decode("latin1"))
     return str(value) if isinstance(value, str) and value else None
 
 
