@@ -86,11 +86,11 @@ def read_archive(path: Path, progress: Progress = no_progress) -> tuple[pd.DataF
     frames, passed_over = [], []
     with path.open("rb") as file, _explained(path.name):
         meter = _Meter(file, MAX_ARCHIVE_BYTES, partial(_report, progress, 0, path.stat().st_size, path.name))
-        for name, member in _walk(meter, path.name):
+        for info, member in _walk(meter, path.name):
             if member is None:
-                passed_over.append(name)
+                passed_over.append(info.name)
             else:
-                frames.append(_read_member(member, f"{path.name}: {name}"))
+                frames.append(_read_member(member, info.size, f"{path.name}: {info.name}"))
     if not frames:
         raise CorpusError(f"{path} has no member that ends in {MEMBERS}; the original archive has several.")
     notes = (
@@ -110,8 +110,8 @@ def _explained(name: str) -> Iterator[None]:
         raise CorpusError(f"{name} is damaged or no archive: {error}. Download it again.") from error
 
 
-def _walk(meter: _Meter, where: str) -> Iterator[tuple[str, IO[bytes] | None]]:
-    """Go through a tar archive: the name of each file in it, and for ``.p`` members the content."""
+def _walk(meter: _Meter, where: str) -> Iterator[tuple[tarfile.TarInfo, IO[bytes] | None]]:
+    """Go through a tar archive: each file in it, and for ``.p`` members the content."""
     source = io.BufferedReader(meter, _CHUNK)
     zipped = source.peek(2)[:2] == b"\x1f\x8b"
     plain = _Meter(gzip.GzipFile(fileobj=source) if zipped else source, HEADER_BYTES)
@@ -121,7 +121,7 @@ def _walk(meter: _Meter, where: str) -> Iterator[tuple[str, IO[bytes] | None]]:
             count += 1
             check_member(info, count, where)
             if info.isfile():
-                yield info.name, _content(tar, info, plain)
+                yield info, _content(tar, info, plain)
         _check_end(plain, tar, where)
 
 
@@ -181,7 +181,7 @@ def read_members(paths: list[Path], progress: Progress = no_progress) -> pd.Data
         with path.open("rb") as file, _explained(path.name):
             watch = partial(_report, progress, done, total, path.name)
             meter = _Meter(file, size, watch)
-            frames.append(_read_member(io.BufferedReader(meter, _CHUNK), path.name))
+            frames.append(_read_member(io.BufferedReader(meter, _CHUNK), size, path.name))
         done += size
     return pd.concat(frames, ignore_index=True)
 
@@ -190,9 +190,9 @@ def _report(progress: Progress, start: int, total: int, name: str, position: int
     progress(start + position, total, name)
 
 
-def _read_member(file: IO[bytes], where: str) -> pd.DataFrame:
+def _read_member(file: IO[bytes], size: int, where: str) -> pd.DataFrame:
     """Return a member's runs: its columns, with `hparams` as ``hp_<name>``."""
-    names, rows = load_rows(file, where)
+    names, rows = load_rows(file, size, where)
     columns = {name: compact(as_objects(map(itemgetter(i), rows))) for i, name in enumerate(names) if name != "hparams"}
     hparams = pd.DataFrame(index=range(len(rows)))
     if "hparams" in names:

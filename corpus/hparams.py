@@ -18,8 +18,10 @@ from .errors import CorpusError
 from .schema import HP_PREFIX, hparam_columns
 from .values import as_objects, compact, decode_text, integer_series, text_series, to_integer, to_number
 
-MAX_HPARAMS: Final = 1000
-"""Most different hyperparameter names a corpus may have; more would make a table of mostly nothing."""
+MAX_HPARAMS: Final = 300
+"""Most different hyperparameters that a corpus may have; more would make a table of mostly nothing."""
+MAX_CELLS: Final = 200_000_000
+"""Most runs times hyperparameters (1.6 GB); the original archive has about 50 million."""
 
 _TEXT = (str, bytes, bool, np.bool_)
 _NUMBER = (int, float, np.integer, np.floating)
@@ -41,7 +43,7 @@ def expand(hparams: Sequence[object]) -> pd.DataFrame:
     Raises
     ------
     CorpusError
-        A key is not text, two keys of a dict have the same spelling, or there are more than `MAX_HPARAMS` names.
+        A key is not text, two keys of a dict have the same spelling, or there are more than `MAX_HPARAMS` names or `MAX_CELLS` cells.
     """
     plain = set(map(type, hparams)) <= {dict}
     dicts: Sequence[dict[Any, object]] = hparams if plain else [x if isinstance(x, dict) else {} for x in hparams]  # type: ignore[assignment]
@@ -51,8 +53,8 @@ def expand(hparams: Sequence[object]) -> pd.DataFrame:
         block = np.fromiter(values, dtype=object, count=len(keys) * len(members))
         for i, name in enumerate(_names(keys)):
             parts.setdefault(name, []).append((members, compact(block[i :: len(keys)])))
-        if len(parts) > MAX_HPARAMS:
-            raise CorpusError(f"the runs have more than {MAX_HPARAMS} different hyperparameters, which no corpus has")
+        if len(parts) > min(MAX_HPARAMS, MAX_CELLS // len(dicts)):
+            raise CorpusError(f"{len(dicts):,} runs have at least {len(parts):,} different hyperparameters, too many")
     columns = {HP_PREFIX + name: _assemble(parts[name], len(dicts)) for name in sorted(parts)}
     return pd.DataFrame(columns, index=range(len(dicts)))
 

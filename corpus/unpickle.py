@@ -16,17 +16,16 @@ Anything else is refused by name. None of the stand-ins can be given state or at
 from __future__ import annotations
 
 import copyreg
-import gc
 import pickle
 import struct
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import IO, Any, Final
 
 import numpy as np
 
 from .errors import CorpusError
+from .limits import bounded_memory, collector_paused
 
 
 class _Refused(CorpusError):
@@ -280,25 +279,15 @@ class _Unpickler(pickle.Unpickler):
         raise _Refused("refers to an object outside the pickle (a persistent id)")
 
 
-@contextmanager
-def _collector_paused() -> Iterator[None]:
-    """Keep the garbage collector from searching millions of new dicts for cycles, a third of the time otherwise."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
-
-
-def load_rows(file: IO[bytes], where: str) -> tuple[tuple[str, ...], list[tuple[object, ...]]]:
+def load_rows(file: IO[bytes], size: int, where: str) -> tuple[tuple[str, ...], list[tuple[object, ...]]]:
     """Read a pickled structured array.
 
     Parameters
     ----------
     file : binary file
-        At the pickle's start. Text that Python 2 wrote as bytes is decoded as Latin-1.
+        At the pickle's start; best one that can peek. Text that Python 2 wrote as bytes is decoded as Latin-1.
+    size : int
+        Bytes it has: memory is bounded in proportion.
     where : str
         What to call it in messages.
 
@@ -316,12 +305,16 @@ def load_rows(file: IO[bytes], where: str) -> tuple[tuple[str, ...], list[tuple[
     """
     copyreg.clear_extension_cache()  # so that extension codes, too, are looked up by name
     try:
-        with _collector_paused():
+        with collector_paused(), bounded_memory(size):
             return _rows_of(_Unpickler(file, encoding="latin1").load())
     except _Refused as error:
         raise CorpusError(f"{where} {error}; it was not read.") from error
     except CorpusError as error:
         raise CorpusError(f"{where}: {error}.") from error
+    except MemoryError as error:
+        raise CorpusError(
+            f"{where} wants more memory than a table of {size:,} bytes needs; it was not read."
+        ) from error
     except Exception as error:
         raise CorpusError(f"{where} is not a readable pickle: {type(error).__name__}: {error}.") from error
 
