@@ -19,7 +19,7 @@ from typing import IO, Final, Protocol
 
 import pandas as pd
 
-from .errors import CorpusError
+from .errors import CorpusError, printable
 from .hparams import expand
 from .unpickle import load_rows
 from .values import as_objects, compact, repair_text
@@ -88,9 +88,9 @@ def read_archive(path: Path, progress: Progress = no_progress) -> tuple[pd.DataF
         meter = _Meter(file, MAX_ARCHIVE_BYTES, partial(_report, progress, 0, path.stat().st_size, path.name))
         for info, member in _walk(meter, path.name):
             if member is None:
-                passed_over.append(info.name)
+                passed_over.append(printable(info.name))
             else:
-                frames.append(_read_member(member, info.size, f"{path.name}: {info.name}"))
+                frames.append(_read_member(member, info.size, f"{path.name}: {printable(info.name)}"))
     if not frames:
         raise CorpusError(f"{path} has no member that ends in {MEMBERS}; the original archive has several.")
     notes = (

@@ -43,7 +43,8 @@ def expand(hparams: Sequence[object]) -> pd.DataFrame:
     Raises
     ------
     CorpusError
-        A key is not text, two keys of a dict have the same spelling, or there are more than `MAX_HPARAMS` names or `MAX_CELLS` cells.
+        A key is not text, two keys of a dict have the same spelling, or there are more than `MAX_HPARAMS` names or
+        `MAX_CELLS` cells.
     """
     plain = set(map(type, hparams)) <= {dict}
     dicts: Sequence[dict[Any, object]] = hparams if plain else [x if isinstance(x, dict) else {} for x in hparams]  # type: ignore[assignment]

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import copyreg
 import pickle
+import re
 import struct
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -24,7 +25,7 @@ from typing import IO, Any, Final
 
 import numpy as np
 
-from .errors import CorpusError
+from .errors import CorpusError, printable
 from .limits import bounded_memory, collector_paused
 
 
@@ -62,9 +63,9 @@ class DType:
         if isinstance(code, _Global):  # the record type of record arrays
             code = "V"
         code = _as_text(code)
-        if len(code) > 20 or code[:1] not in set("biufcSUaVO?"):
+        if not re.fullmatch("[biufcSUVO][0-9]{0,9}", code):
             raise _Refused(f"describes a dtype {code[:20]!r}; numbers, text and records of them are allowed")
-        self.code = {"a": "S", "?": "b1?"}.get(code[0], code[0]) + code[1:]
+        self.code = code
         self.names: tuple[str, ...] | None = None
         self._fields: dict[str, tuple[DType, int]] = {}
         self._order = "="
@@ -90,7 +91,7 @@ class DType:
             return np.dtype(self._plain())
         layout: Any = {
             "names": list(self.names),
-            "formats": [field.to_numpy() for field, _ in self._fields.values()],
+            "formats": [field._plain() for field, _ in self._fields.values()],
             "offsets": [offset for _, offset in self._fields.values()],
             "itemsize": self._itemsize,
         }
@@ -108,10 +109,8 @@ class DType:
 
     def _plain(self) -> str:
         kind, size = self.code[0], self.code[1:]
-        if self.code.startswith("b1?") or self.code == "b1":
-            return "?"
-        if kind == "O" or kind == "V":
-            raise _Refused("gives raw bytes for an array of objects")
+        if kind in "OV":
+            raise _Refused("gives raw bytes for an array of objects or of records within records")
         if kind in "SU":
             width = self._itemsize if self._itemsize > 0 else 0
             return f"{self._order}{kind}{width // (4 if kind == 'U' else 1)}"
@@ -270,9 +269,8 @@ class _Unpickler(pickle.Unpickler):
         try:
             return _ALLOWED[module, name]
         except KeyError:
-            raise _Refused(
-                f"asks for {module}.{name}, which is not on the list of what a table of runs needs"
-            ) from None
+            asked = printable(f"{module}.{name}")
+            raise _Refused(f"asks for {asked}, which is not on the list of what a table of runs needs") from None
 
     def persistent_load(self, pid: object) -> Any:
         """Refuse references to objects outside the pickle."""
@@ -316,7 +314,9 @@ def load_rows(file: IO[bytes], size: int, where: str) -> tuple[tuple[str, ...], 
             f"{where} wants more memory than a table of {size:,} bytes needs; it was not read."
         ) from error
     except Exception as error:
-        raise CorpusError(f"{where} is not a readable pickle: {type(error).__name__}: {error}.") from error
+        raise CorpusError(
+            f"{where} is not a readable pickle: {type(error).__name__}: {printable(str(error))}."
+        ) from error
 
 
 def _rows_of(found: object) -> tuple[tuple[str, ...], list[tuple[object, ...]]]:
