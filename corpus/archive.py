@@ -60,6 +60,7 @@ class _Meter(io.RawIOBase):
         self._watch = watch
         self.limit = limit
         self.position = 0
+        self.content = 0  # where the last byte that is not zero ends
 
     def readable(self) -> bool:
         return True
@@ -67,6 +68,8 @@ class _Meter(io.RawIOBase):
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
         chunk = self._file.read(len(buffer))
         buffer[: len(chunk)] = chunk
+        text = len(chunk.rstrip(b"\0"))
+        self.content = self.position + text if text else self.content
         self.position += len(chunk)
         if self.position > self.limit:
             raise CorpusError("is larger than it declares, or than what is read")
@@ -137,11 +140,15 @@ def _content(tar: tarfile.TarFile, info: tarfile.TarInfo, plain: _Meter) -> IO[b
 
 
 def _check_end(plain: _Meter, tar: tarfile.TarFile, where: str) -> None:
-    """Read to the end, so that the checksum is verified, and check that only padding follows the last member."""
+    """Read to the end, so that gzip's checksum is verified, and check that zeros follow the last member, as they must.
+
+    The tar reader takes whatever is no header for the end.
+    """
     plain.limit = plain.position + HEADER_BYTES
-    while chunk := plain.read(_CHUNK):
-        if chunk.strip(b"\0"):
-            raise CorpusError(f"{where} is damaged: data follows its last member. Download it again.")
+    while plain.read(_CHUNK):
+        pass
+    if plain.content > tar.offset or plain.position < tar.offset + tarfile.BLOCKSIZE:
+        raise CorpusError(f"{where} is damaged: it does not end after its last member. Download it again.")
 
 
 def check_member(info: tarfile.TarInfo, count: int, where: str) -> None:
@@ -161,6 +168,8 @@ def check_member(info: tarfile.TarInfo, count: int, where: str) -> None:
         raise CorpusError(
             f"{where}: the member {info.name!r} declares {info.size:,} bytes; at most {MAX_MEMBER_BYTES:,} are read."
         )
+    if info.offset_data + info.size > MAX_ARCHIVE_BYTES:
+        raise CorpusError(f"{where} holds more than {MAX_ARCHIVE_BYTES:,} bytes; that many are read.")
     if count > MAX_MEMBERS:
         raise CorpusError(f"{where} has more than {MAX_MEMBERS:,} members; that many are read.")
 
