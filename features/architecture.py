@@ -68,9 +68,7 @@ class Architecture:
         n = np.asarray(width, dtype=np.float64)
         return np.asarray(a * n**2 + b * n + c).astype(np.int64)
 
-    def width(
-        self, max_params: ArrayLike, n_layers: ArrayLike, n_in: ArrayLike, n_out: ArrayLike
-    ) -> NDArray[np.int64]:
+    def width(self, max_params: ArrayLike, n_layers: ArrayLike, n_in: ArrayLike, n_out: ArrayLike) -> NDArray[np.int64]:
         """Return the largest width with ``num_params(width) <= max_params`` (0 if not even one unit fits)."""
         budget = np.asarray(max_params, dtype=np.float64)
         a, b, c = self.polynomial(n_layers, n_in, n_out)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
+import numpy as np
 import pandas as pd
 
 from ..corpus.schema import HP_PREFIX
+from .hyperparameters import Hyperparameter
 
 PRESENT: Final = 0.02
 """A hyperparameter belongs to an architecture if at least this share of its runs has a value."""
@@ -28,7 +30,8 @@ class Domain:
     Parameters
     ----------
     low, high : float or None
-        Smallest and largest number; None for a category.
+        Smallest and largest number that occurs, rounded outwards: to two digits on a log scale, to a digit of the span
+        on the others. Random draws just miss the limits they were drawn from. None for a category.
     choices : tuple of str
         The values of a category, sorted; empty for numbers.
     condition : Condition or None
@@ -73,10 +76,10 @@ class Coverage:
     architectures: dict[str, ArchitectureCoverage]
 
     @classmethod
-    def from_runs(cls, runs: pd.DataFrame) -> Coverage:
-        """Read the coverage off a table of runs in the corpus schema."""
+    def from_runs(cls, runs: pd.DataFrame, hyperparameters: dict[str, Hyperparameter]) -> Coverage:
+        """Read the coverage off a table of runs in the corpus schema; `hyperparameters` as an `Encoder` has them."""
         groups = runs.groupby("architecture", sort=True)
-        return cls({str(name): _cover(group) for name, group in groups})
+        return cls({str(name): _cover(group, hyperparameters) for name, group in groups})
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -93,27 +96,41 @@ class Coverage:
         return cls({name: _entry(entry) for name, entry in data.items()})
 
 
-def _cover(runs: pd.DataFrame) -> ArchitectureCoverage:
-    names = [column for column in runs if str(column).startswith(HP_PREFIX)]
-    present = [column for column in names if runs[column].notna().mean() >= PRESENT]
+def _cover(runs: pd.DataFrame, hyperparameters: dict[str, Hyperparameter]) -> ArchitectureCoverage:
+    present = [HP_PREFIX + name for name in hyperparameters if runs[HP_PREFIX + name].notna().mean() >= PRESENT]
     return ArchitectureCoverage(
-        domains={str(column).removeprefix(HP_PREFIX): _domain(runs, str(column), present) for column in present},
+        domains={
+            column.removeprefix(HP_PREFIX): _domain(runs, hyperparameters[column.removeprefix(HP_PREFIX)], present)
+            for column in present
+        },
         depths=tuple(int(depth) for depth in sorted(runs["n_layers"].unique())),
         sizes=tuple(int(size) for size in sorted(runs["max_params"].unique())),
-        tasks={str(task): int(count) for task, count in runs["task_type"].value_counts(sort=False).sort_index().items()},
+        tasks={
+            str(task): int(count) for task, count in runs["task_type"].value_counts(sort=False).sort_index().items()
+        },
     )
 
 
-def _domain(runs: pd.DataFrame, column: str, present: list[str]) -> Domain:
+def _domain(runs: pd.DataFrame, hyperparameter: Hyperparameter, present: list[str]) -> Domain:
+    column = HP_PREFIX + hyperparameter.name
     has = runs[column].notna()
     by_task = has.groupby(runs["task_type"]).any()
     tasks = None if by_task.all() else tuple(sorted(str(task) for task in by_task.index[by_task]))
     rows = runs if tasks is None else runs[runs["task_type"].isin(tasks)]
     condition = None if rows[column].notna().all() else _condition(rows, column, present)
     values = runs.loc[has, column]
-    if pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values):
-        return Domain(float(values.min()), float(values.max()), (), condition, tasks)
-    return Domain(None, None, tuple(sorted(values.astype(str).unique())), condition, tasks)
+    if hyperparameter.scale == "category":
+        return Domain(None, None, tuple(sorted(values.astype(str).unique())), condition, tasks)
+    low, high = _outward(float(values.min()), float(values.max()), hyperparameter.scale)
+    return Domain(low, high, (), condition, tasks)
+
+
+def _outward(low: float, high: float, scale: str) -> tuple[float, float]:
+    if low == high:
+        return low, high
+    steps = [10.0 ** np.floor(np.log10(abs(x))) / 10 for x in ((low, high) if scale == "log" else (high - low,) * 2)]
+    rounded = np.floor(low / steps[0] + 1e-9) * steps[0], np.ceil(high / steps[1] - 1e-9) * steps[1]
+    return tuple(float(f"{x:.12g}") for x in rounded)  # type: ignore[return-value]
 
 
 def _condition(runs: pd.DataFrame, column: str, present: list[str]) -> Condition | None:

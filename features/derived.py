@@ -29,7 +29,9 @@ FAMILIES: Final = ("input_scale", "recurrent_matrix_scale", "recurrent_bias_scal
 
 
 def derive(
-    get: Callable[[str], NDArray[np.float64]], name: Callable[[str], Names], log_units: NDArray[np.float64],
+    get: Callable[[str], NDArray[np.float64]],
+    name: Callable[[str], Names],
+    log_units: NDArray[np.float64],
     log_params: NDArray[np.float64],
 ) -> Columns:
     """Return the derived columns, each of shape (n_rows,); NaN where a row lacks what a column needs.
@@ -48,7 +50,9 @@ def derive(
 
 
 def _training(
-    get: Callable[[str], NDArray[np.float64]], optimizer: Names, log_units: NDArray[np.float64],
+    get: Callable[[str], NDArray[np.float64]],
+    optimizer: Names,
+    log_units: NDArray[np.float64],
     log_params: NDArray[np.float64],
 ) -> Columns:
     rate, decay, steps = np.log(get("lr_init")), np.log(get("lr_decay_rate")), np.log(get("train_steps"))

@@ -63,8 +63,11 @@ def _explained(
 
 
 def hidden_units(
-    architecture: NDArray[np.object_], task: NDArray[np.object_], depth: NDArray[np.float64],
-    params: NDArray[np.float64], sizes: TaskSizes,
+    architecture: NDArray[np.object_],
+    task: NDArray[np.object_],
+    depth: NDArray[np.float64],
+    params: NDArray[np.float64],
+    sizes: TaskSizes,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return (units a layer, trained parameters), each of shape (n_rows,); NaN where the formula has nothing to say."""
     width, count = np.full(len(params), np.nan), np.full(len(params), np.nan)

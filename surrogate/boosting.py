@@ -1,0 +1,137 @@
+"""The three gradient-boosted models behind a surrogate, and how they are fitted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ..features import Encoder
+from .targets import LossScale, rank_scores, setup_codes
+
+if TYPE_CHECKING:
+    import lightgbm
+
+MODELS: Final = ("rank", "loss", "diverge")
+"""rank: rank score (L2); loss: loss score (L2); diverge: probability to diverge (log loss). See `targets`."""
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How the models are fitted.
+
+    Parameters
+    ----------
+    trees : int
+        Boosting rounds of the rank and the loss model.
+    diverge_trees : int
+        Boosting rounds of the divergence model: divergence is rare, so it needs and bears fewer.
+    learning_rate, leaves, min_leaf, feature_fraction, bagging_fraction : numbers
+        LightGBM's learning_rate, num_leaves, min_data_in_leaf, feature_fraction, bagging_fraction (every round).
+    folds : int
+        Folds of the cross-fitting by setup that calibrates.
+    seed : int
+        Seed of everything random.
+    """
+
+    trees: int = 800
+    diverge_trees: int = 200
+    learning_rate: float = 0.05
+    leaves: int = 31
+    min_leaf: int = 20
+    feature_fraction: float = 0.5
+    bagging_fraction: float = 0.8
+    folds: int = 5
+    seed: int = 0
+
+    def parameters(self, model: str) -> dict[str, Any]:
+        """Return LightGBM's parameters for one of `MODELS`.
+
+        Extremely randomised splits average out the noise of single runs: they rank unseen setups better than exact
+        splits at every size tried. num_threads 0 keeps the machine's core count out of the saved file.
+        """
+        return {
+            "objective": "binary" if model == "diverge" else "l2",
+            "learning_rate": self.learning_rate,
+            "num_leaves": self.leaves,
+            "min_data_in_leaf": self.min_leaf,
+            "feature_fraction": self.feature_fraction,
+            "bagging_fraction": self.bagging_fraction,
+            "bagging_freq": 1,
+            "extra_trees": True,
+            "seed": self.seed,
+            "deterministic": True,
+            "force_row_wise": True,
+            "num_threads": 0,
+            "verbosity": -1,
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a JSON-ready dict."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Targets:
+    """What the models are fitted on, one value a run, shape (n_runs,) each."""
+
+    rank: Floats
+    loss: Floats
+    diverge: Floats
+
+    @classmethod
+    def from_runs(cls, runs: pd.DataFrame, scale: LossScale) -> Targets:
+        """Compute all targets of a table of runs."""
+        return cls(rank_scores(runs), scale.scores(runs), runs["diverged"].to_numpy(np.float64))
+
+    def take(self, rows: NDArray[np.bool_]) -> Targets:
+        """Return the targets of some rows."""
+        return Targets(self.rank[rows], self.loss[rows], self.diverge[rows])
+
+
+@dataclass(frozen=True)
+class Boosters:
+    """The fitted models, by name."""
+
+    models: dict[str, lightgbm.Booster] = field(repr=False)
+
+    @classmethod
+    def fit(cls, matrix: Floats, targets: Targets, encoder: Encoder, settings: Settings) -> Boosters:
+        """Fit all `MODELS` on one feature matrix of shape (n_runs, n_features)."""
+        import lightgbm
+
+        fitted = {}
+        for name in MODELS:
+            data = lightgbm.Dataset(
+                matrix,
+                getattr(targets, name),
+                feature_name=list(encoder.features),
+                categorical_feature=encoder.categorical,
+                params={"verbosity": -1},
+            )
+            rounds = settings.diverge_trees if name == "diverge" else settings.trees
+            fitted[name] = lightgbm.train(settings.parameters(name), data, rounds)
+        return cls(fitted)
+
+    def predict(self, name: str, matrix: Floats) -> Floats:
+        """Return one model's raw prediction for each row of a feature matrix, shape (n_rows,)."""
+        return np.asarray(self.models[name].predict(matrix))
+
+
+def setup_folds(runs: pd.DataFrame, folds: int, seed: int) -> Iterator[NDArray[np.bool_]]:
+    """Yield the rows held out in each fold; no setup is in two folds. Masks of shape (n_runs,)."""
+    codes = setup_codes(runs)
+    count = codes.max() + 1
+    if count < folds:
+        raise ValueError(
+            f"The corpus has {count} setups (architecture, task_type, n_layers, max_params), fewer than the {folds} "
+            f"folds that calibrate the surrogate; add runs of other setups."
+        )
+    fold = np.random.default_rng(seed).permutation(count) % folds
+    for index in range(folds):
+        yield fold[codes] == index
