@@ -1,0 +1,90 @@
+"""Make the corpus's own runs: plan them, work through them, gather them. Every step can be repeated at any time.
+
+    python benchmarks/make_runs.py plan FOLDER            # adds the jobs that are not yet in the list
+    nice -n 19 python benchmarks/make_runs.py work FOLDER --workers 2 [--until 02:30]
+    python benchmarks/make_runs.py collect FOLDER         # FOLDER/trainer_runs.parquet, and what is in it
+
+`work` takes up where the last one stopped, however it stopped; several may run side by side. text8 is read from the
+path in RNN_WARMSTART_TEXT8.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rnn_warmstart.features import ARCHITECTURES
+from rnn_warmstart.training.farm import next_time, work_through
+from rnn_warmstart.training.folder import RunFolder, write_atomically
+from rnn_warmstart.training.plans import Grid
+from rnn_warmstart.training.setups import TASK_TYPES
+
+app = typer.Typer(help=__doc__, no_args_is_help=True)
+ARCHS = tuple(ARCHITECTURES)
+DEPTHS = (1, 2, 4, 8)
+
+
+def replicates() -> list[Grid]:
+    """Return the noise ceiling: 456 configurations over all architectures and tasks, 5 seeds each."""
+    few = {"seeds": 5, "source": "trainer/replicate"}
+    cells = tuple(name for name in ARCHS if name != "+rnn")
+    return [
+        Grid(cells, TASK_TYPES, (1,), (1000,), configurations=8, **few),
+        Grid(("+rnn",), TASK_TYPES, (2,), (1000,), configurations=8, **few),
+        Grid(ARCHS, TASK_TYPES, (2,), (10_000,), configurations=4, **few),
+        Grid(("gru", "+rnn"), TASK_TYPES, (4,), (3000,), configurations=2, **few),
+    ]
+
+
+def grid() -> list[Grid]:
+    """Return the grid of setups in waves: all of it first, thinly where it costs most, then more of what is cheap."""
+    waves = [
+        (1000, 32, 100, 1), (3000, 16, 110, 1), (10_000, 8, 120, 1), (30_000, 4, 130, 1), (100_000, 2, 150, 1),
+    ]  # fmt: skip
+    return [
+        Grid(ARCHS, TASK_TYPES, DEPTHS, (size,), configurations=count, priority=priority, rounds=rounds)
+        for size, count, priority, rounds in waves
+    ]
+
+
+@app.command()
+def plan(folder: Path) -> None:
+    """Add the jobs of the plan to the folder's list."""
+    jobs = [job for part in [*replicates(), *grid()] for job in part.jobs()]
+    new = RunFolder(folder).add(jobs)
+    typer.echo(f"{len(jobs)} jobs, {sum(len(job.seeds) for job in jobs)} runs; {new} jobs are new")
+
+
+@app.command()
+def work(
+    folder: Path,
+    workers: Annotated[int, typer.Option(help="Jobs at a time.")] = 2,
+    until: Annotated[str | None, typer.Option(help="Begin no job after this time, HH:MM.")] = None,
+) -> None:
+    """Do the jobs of the list."""
+    began, made = time.time(), 0
+
+    def report(count: int) -> None:
+        nonlocal made
+        made += count
+        left = len(RunFolder(folder).pending())
+        typer.echo(f"{made} runs, {made / (time.time() - began) * 60:.0f} a minute, {left} jobs left", err=True)
+
+    deadline = None if until is None else next_time(until)
+    work_through(RunFolder(folder), workers=workers, until=deadline, report=report)
+
+
+@app.command()
+def collect(folder: Path) -> None:
+    """Gather the finished runs into one file."""
+    runs = RunFolder(folder).collect()
+    write_atomically(folder / "trainer_runs.parquet", runs.to_parquet(index=False, compression="zstd"))
+    typer.echo(runs.groupby(["source", "max_params", "n_layers"]).agg(runs=("seed", "size"), seconds=("wall_seconds", "mean")))
+    typer.echo(f"{len(runs)} runs, {runs['wall_seconds'].sum():.0f} core seconds, {runs['diverged'].mean():.1%} diverged")
+
+
+if __name__ == "__main__":
+    app()
