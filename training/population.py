@@ -20,7 +20,7 @@ from .cells import Shape
 from .network import Layout, Network
 from .optimizers import OPTIMIZERS, clip_, update
 from .state import Member, State
-from .tasks import Batch, Part, Task
+from .task import Batch, Part, Task
 
 EVALUATION_BATCH: Final = 256
 LEAVING_SHARE: Final = 0.2

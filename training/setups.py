@@ -10,7 +10,8 @@ import torch
 
 from ..features import ARCHITECTURES
 from .network import Layout
-from .tasks import Arithmetic, MemThru, ParensCounting, PerCap, Rcf, Task, Text8
+from .task import Task
+from .tasks import Arithmetic, MemThru, ParensCounting, PerCap, RandomPoints, Rcf, Text8
 from .text import load_text8
 
 Scale = Literal["lab", "paper"]
@@ -72,6 +73,8 @@ def make_task(task_type: str, scale: Scale, max_params: int) -> Task:
         raise ValueError(f"task_type must be one of {', '.join(TASK_TYPES)}, got {task_type!r}")
     if scale == "lab":
         return _lab_task(task_type, max_params)
+    if scale == "paper":
+        return _paper_task(task_type, max_params)
     raise ValueError(f"scale must be 'lab' or 'paper', got {scale!r}")
 
 
@@ -81,6 +84,23 @@ def _lab_task(task_type: str, max_params: int) -> Task:
     if task_type == "per_cap":
         return PerCap(samples=max_params // 8)
     return {"parens_counting": ParensCounting, "arithmetic": Arithmetic, "mem_thru": MemThru, "rcf": Rcf}[task_type]()
+
+
+def _paper_task(task_type: str, max_params: int) -> Task:
+    """Return a task of the paper's size; batch sizes, and the bits of `per_cap`, are not recorded and set here."""
+    match task_type:
+        case "text8":
+            return Text8(load_text8(), steps=50, warm_up=13, batch=64)
+        case "parens_counting":
+            return ParensCounting(10, 10, noise=0.5, most=9, streams=10, steps=175, batch=64, items=200_000, at_end=True)
+        case "arithmetic":
+            return Arithmetic(-(10**7), 10**7, digits=9, answer=9, pause=8, batch=64, items=1_000_000)
+        case "mem_thru":
+            return MemThru(size=64, vectors=1, pause=10, batch=64, flagged=False)
+        case "rcf":
+            return RandomPoints()
+        case _:
+            return PerCap(samples=max_params, size=32, steps=5)
 
 
 TASK_TYPES: Final = ("text8", "parens_counting", "arithmetic", "mem_thru", "rcf", "per_cap")
