@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-
 from rnn_warmstart.features import ARCHITECTURES
+from rnn_warmstart.training.atomic import write_atomically
 from rnn_warmstart.training.farm import next_time, work_through
-from rnn_warmstart.training.folder import RunFolder, write_atomically
+from rnn_warmstart.training.folder import RunFolder
 from rnn_warmstart.training.plans import Grid
 from rnn_warmstart.training.setups import TASK_TYPES
 
@@ -82,8 +82,12 @@ def collect(folder: Path) -> None:
     """Gather the finished runs into one file."""
     runs = RunFolder(folder).collect()
     write_atomically(folder / "trainer_runs.parquet", runs.to_parquet(index=False, compression="zstd"))
-    typer.echo(runs.groupby(["source", "max_params", "n_layers"]).agg(runs=("seed", "size"), seconds=("wall_seconds", "mean")))
-    typer.echo(f"{len(runs)} runs, {runs['wall_seconds'].sum():.0f} core seconds, {runs['diverged'].mean():.1%} diverged")
+    typer.echo(
+        runs.groupby(["source", "max_params", "n_layers"]).agg(runs=("seed", "size"), seconds=("wall_seconds", "mean"))
+    )
+    typer.echo(
+        f"{len(runs)} runs, {runs['wall_seconds'].sum():.0f} core seconds, {runs['diverged'].mean():.1%} diverged"
+    )
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
+torch.set_num_threads(1)
 
 from rnn_warmstart.features import ARCHITECTURES  # noqa: E402
 from rnn_warmstart.training.cells import CELLS, Shape  # noqa: E402

@@ -55,7 +55,7 @@ class Layer:
     def __init__(
         self, shape: Shape, n_in: int, like: Tensor, tanh_members: int = 0, inputs_are_data: bool = False
     ) -> None:
-        steps, members, n, batch = shape
+        steps, n = shape.steps, shape.units
         self.shape, self.n_in, self.tanh_members, self.like = shape, n_in, tanh_members, like
         self.stack = self.empty(steps + 1, n + n_in + 1)
         self.stack[:, :, -1] = 1
@@ -225,9 +225,14 @@ class Gru(Layer):
         self.resets, self.rh = self.reset.unbind(0), self.reset[:, :, :n].unbind(0)
         self.ru, self.zc = self.empty(self.shape.steps, 2 * n), self.empty(self.shape.steps, n)
         self.dru, self.dzc = torch.empty_like(self.ru), torch.empty_like(self.zc)
-        self.rus, self.r, self.u, self.c = self.ru.unbind(0), self.rows(self.ru, 0), self.rows(self.ru, 1), self.zc.unbind(0)
+        self.rus, self.r, self.u, self.c = (
+            self.ru.unbind(0),
+            self.rows(self.ru, 0),
+            self.rows(self.ru, 1),
+            self.zc.unbind(0),
+        )
         self.drus, self.dr, self.du = self.dru.unbind(0), self.rows(self.dru, 0), self.rows(self.dru, 1)
-        self.dc = self.dzc.unbind(0)
+        self.c, self.dc = self.zc.unbind(0), self.dzc.unbind(0)
         self.dreset = self.empty(1, self.dstack.shape[2])[0]
 
     def start(self, initial: list[Tensor]) -> None:

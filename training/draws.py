@@ -77,6 +77,4 @@ def draw_configurations(
     architecture: str, count: int, seed: int, steps: tuple[float, float] = LAB_STEPS
 ) -> list[dict[str, Any]]:
     """Return `count` random configurations; the same seed gives the same ones, and more begin with the fewer."""
-    return [
-        draw_configuration(architecture, np.random.default_rng([seed, number]), steps) for number in range(count)
-    ]
+    return [draw_configuration(architecture, np.random.default_rng([seed, number]), steps) for number in range(count)]

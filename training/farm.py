@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Final, Literal
@@ -23,6 +23,7 @@ def work_through(
     device: str = "cpu",
     until: float | None = None,
     report: Callable[[int], None] | None = None,
+    names: Collection[str] | None = None,
 ) -> int:
     """Do all jobs of a folder; return how many runs this call made.
 
@@ -32,8 +33,8 @@ def work_through(
     ----------
     folder : RunFolder
     backend : {"loky", "dask", "ray", "threading", "sequential"}, default "loky"
-        Who does the work: processes on this machine, or the cluster whose client is active (``dask.distributed.Client``,
-        ``ray.init``).
+        Who does the work: processes on this machine, or the cluster whose client is active
+        (``dask.distributed.Client``, ``ray.init``).
     workers : int, default -1
         Jobs at a time; -1 means one a core, or all that the cluster has.
     device : str, default "cpu"
@@ -42,12 +43,14 @@ def work_through(
         No job begins after this time (seconds since the epoch).
     report : callable, optional
         Called with the number of runs made, after each job.
+    names : collection of str, optional
+        Only these jobs; by default all.
     """
     made = 0
-    while pending := folder.pending():
+    while pending := [name for name in folder.pending() if names is None or name in names]:
         before = made
         with _backend(backend):
-            parallel = joblib.Parallel(n_jobs=workers, return_as=_returns(backend), batch_size=1, pre_dispatch="2 * n_jobs")
+            parallel = joblib.Parallel(n_jobs=workers, return_as=_returns(backend), batch_size=1)
             for count in parallel(joblib.delayed(_work)(folder, name, device, until) for name in pending):
                 made += count
                 if report is not None and count:
@@ -62,7 +65,7 @@ def work_through(
 @contextmanager
 def _backend(backend: Backend) -> Iterator[None]:
     if backend == "ray":
-        from ray.util.joblib import register_ray
+        from ray.util.joblib import register_ray  # type: ignore[import-not-found]
 
         register_ray()
     with joblib.parallel_config(backend=backend):
@@ -71,7 +74,7 @@ def _backend(backend: Backend) -> Iterator[None]:
 
 def _returns(backend: Backend) -> str:
     """Return how results come: as they are made, where the backend can."""
-    return "generator_unordered" if backend in ("loky", "threading", "sequential") else "list"
+    return "list" if backend == "ray" else "generator_unordered"
 
 
 def _work(folder: RunFolder, name: str, device: str, until: float | None) -> int:

@@ -7,13 +7,13 @@ process that dies, so a killed process loses only what it was doing, and no run 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
 from filelock import FileLock, Timeout
 
+from .atomic import write_atomically
 from .runs import Job, make_runs
 
 
@@ -65,14 +65,14 @@ class RunFolder:
         write_atomically(shard, runs.to_parquet(index=False, compression="zstd"))
         return len(runs)
 
-    def collect(self) -> pd.DataFrame:
-        """Return all finished runs, one table in the corpus schema."""
-        shards = [pd.read_parquet(path) for path in sorted(self.shards.glob("*.parquet"))]
+    def collect(self, names: Iterable[str] | None = None) -> pd.DataFrame:
+        """Return the finished runs of these jobs, by default of all, as one table in the corpus schema."""
+        chosen = sorted(path.stem for path in self.shards.glob("*.parquet")) if names is None else names
+        shards = [pd.read_parquet(self.shards / f"{name}.parquet") for name in chosen]
         return pd.concat(shards, ignore_index=True) if shards else pd.DataFrame()
 
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file that other processes see whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_bytes(content)
-    os.replace(temporary, path)
+    def merge(self) -> Path:
+        """Write all finished runs into one file, ``runs.parquet``; return its path."""
+        path = self.path / "runs.parquet"
+        write_atomically(path, self.collect().to_parquet(index=False, compression="zstd"))
+        return path

@@ -54,7 +54,8 @@ class Layout:
     @cached_property
     def shapes(self) -> list[tuple[int, ...]]:
         """Shapes of a member's parameters, in the order in which they lie in the flat tensor."""
-        n, shapes = self.width, []
+        n = self.width
+        shapes: list[tuple[int, ...]] = []
         if self.cell.reads_in:
             shapes.append((n, self.n_in + 1))
         for layer in range(self.n_layers):

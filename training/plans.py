@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 from .draws import LAB_STEPS, draw_configurations
@@ -73,3 +75,54 @@ class Grid:
             hyper_iters=[first + place // self.seeds for place in range(len(repeated))],
             priority=self.priority + 100 * turn,
         )
+
+
+def setup_jobs(
+    setup: Setup, configurations: int | Sequence[dict[str, Any]], seeds: int = 1, seed: int = 0, at_once: int = 64
+) -> list[Job]:
+    """Return the jobs of one setup, `at_once` runs each.
+
+    Parameters
+    ----------
+    setup : Setup
+    configurations : int or sequence of dict
+        How many to draw at random, or the configurations themselves.
+    seeds : int, default 1
+        Runs a configuration.
+    seed : int, default 0
+        Decides the random configurations and all seeds.
+    at_once : int, default 64
+        Runs a job.
+    """
+    drawn, source = configurations, "trainer/given"
+    if isinstance(drawn, int):
+        drawn, source = draw_configurations(setup.architecture, drawn, seed), "trainer/random"
+    repeated = [dict(hparams) for hparams in drawn for _ in range(seeds)]
+    run_seeds = draw_seeds(len(repeated), "setup", seed, repr(setup))
+    numbers = [place // seeds for place in range(len(repeated))]
+    return [
+        Job(setup, source, repeated[part], run_seeds[part], numbers[part])
+        for part in (slice(first, first + at_once) for first in range(0, len(repeated), at_once))
+    ]
+
+
+def read_grids(path: Path) -> list[Grid]:
+    """Return the grids of a TOML file: one ``[[grid]]`` table each, its keys the attributes of `Grid`.
+
+    Raises
+    ------
+    ValueError
+        Where a key is unknown or a needed one is missing.
+    """
+    tables = tomllib.loads(path.read_text()).get("grid", [])
+    if not tables:
+        raise ValueError(f"{path} has no [[grid]] table")
+    known = [field.name for field in fields(Grid)]
+    for table in tables:
+        unknown = sorted(set(table) - set(known))
+        if unknown:
+            raise ValueError(f"{path}: unknown key {unknown[0]!r} in [[grid]]; known keys: {', '.join(known)}")
+    try:
+        return [Grid(**table) for table in tables]
+    except TypeError as error:
+        raise ValueError(f"{path}: a [[grid]] table is incomplete: {error}") from None

@@ -54,8 +54,6 @@ class Outcome:
     wall_seconds: float
 
 
-
-
 class Population:
     """Members that train together.
 

@@ -104,9 +104,9 @@ def _rows(job: Job, num_params: int, outcomes: Sequence[Outcome]) -> pd.DataFram
     runs = pd.DataFrame([asdict(outcome) for outcome in outcomes]).drop(columns="place")
     runs = runs.assign(**setup, source=job.source, num_params=num_params, seed=job.seeds, hyper_iter=job.hyper_iters)
     losses = runs[list(LOSSES)]
-    sound = np.isfinite(losses) & (losses.abs() <= ABSURD_LOSS)
+    sound = losses.abs() <= ABSURD_LOSS  # False where a loss is NaN
     runs[list(LOSSES)] = losses.where(sound)
-    runs["diverged"] = runs["diverged"] | ~sound.all(axis=1)
+    runs["diverged"] |= ~sound.all(axis="columns")
     return pd.concat([runs[list(COLUMNS)], _hparam_columns(job.configurations)], axis=1)
 
 

@@ -92,7 +92,9 @@ def _paper_task(task_type: str, max_params: int) -> Task:
         case "text8":
             return Text8(load_text8(), steps=50, warm_up=13, batch=64)
         case "parens_counting":
-            return ParensCounting(10, 10, noise=0.5, most=9, streams=10, steps=175, batch=64, items=200_000, at_end=True)
+            return ParensCounting(
+                10, 10, noise=0.5, most=9, streams=10, steps=175, batch=64, items=200_000, at_end=True
+            )
         case "arithmetic":
             return Arithmetic(-(10**7), 10**7, digits=9, answer=9, pause=8, batch=64, items=1_000_000)
         case "mem_thru":

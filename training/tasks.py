@@ -253,7 +253,7 @@ class RandomPoints(Task):
         return self._weighted((torch.arange(self.evaluated) + 0.5) / self.evaluated)
 
     def _weighted(self, quantile: Tensor) -> Tensor:
-        """Return the point at a quantile of the weights: the inverse of log(1 + i / offset) / log(1 + items / offset)."""
+        """Return the point i at a quantile of the weights: log(1 + i / offset) / log(1 + items / offset), inverted."""
         items = len(self.parts["train"])
         place = self.offset * torch.expm1(quantile.double() * math.log1p(items / self.offset))
         return place.long().clamp_(max=items - 1)

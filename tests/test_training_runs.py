@@ -1,0 +1,283 @@
+"""Runs as rows of the corpus, and folders of jobs: nothing is lost, nothing is made twice."""
+
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+from datetime import datetime
+
+import numpy as np
+import pandas as pd
+import pytest
+
+torch = pytest.importorskip("torch")
+torch.set_num_threads(1)
+
+from filelock import FileLock  # noqa: E402
+from rnn_warmstart.corpus import COLUMNS, LOSSES, as_corpus  # noqa: E402
+from rnn_warmstart.features import ARCHITECTURES  # noqa: E402
+from rnn_warmstart.training.draws import draw_configuration, draw_configurations  # noqa: E402
+from rnn_warmstart.training.farm import next_time, work_through  # noqa: E402
+from rnn_warmstart.training.folder import RunFolder  # noqa: E402
+from rnn_warmstart.training.plans import Grid, read_grids, setup_jobs  # noqa: E402
+from rnn_warmstart.training.runs import Job, make_runs  # noqa: E402
+from rnn_warmstart.training.setups import Setup  # noqa: E402
+from rnn_warmstart.training.verify import compare, verification_jobs  # noqa: E402
+from typer.testing import CliRunner  # noqa: E402
+
+GRID = Grid(("rnn", "gru"), ("mem_thru", "rcf"), (1,), (200,), configurations=3, rounds=2, steps=(20, 60))
+IDENTITY = ["source", "architecture", "task_type", "n_layers", "max_params", "hyper_iter", "seed"]
+
+
+def small_jobs():
+    return list(GRID.jobs())
+
+
+def sorted_runs(runs):
+    return runs.sort_values(IDENTITY).reset_index(drop=True).drop(columns="wall_seconds")
+
+
+def test_runs_are_rows_of_the_corpus():
+    setup = Setup("lstm", "mem_thru", 1, 400)
+    drawn = draw_configurations("lstm", 4, 0, (10, 30))
+    drawn[1] |= {"lr_init": 1e5, "gradient_clip_val": 1e9, "optimizer": "SGD"}  # its loss is absurd
+    runs = make_runs(Job(setup, "trainer/test", drawn, [1, 2, 3, 4], [0, 1, 2, 3]))
+    assert list(runs.columns[: len(COLUMNS)]) == list(COLUMNS)
+    assert runs["steps_done"].drop(1).tolist() == [h["train_steps"] for k, h in enumerate(drawn) if k != 1]
+    assert runs["num_params"].between(300, 400).all()
+    assert runs["diverged"].tolist() == [False, True, False, False]
+    assert runs.loc[1, list(LOSSES)].isna().all()
+    assert runs["hp_input_scale_g"].tolist() == [h["input_scale_g"] for h in drawn]
+    assert (runs["wall_seconds"] > 0).all()
+    corpus = as_corpus(runs)
+    assert len(corpus.runs) == 4 and corpus.runs["diverged"].sum() == 1
+
+
+def test_a_job_is_its_json():
+    job = small_jobs()[0]
+    again = Job.from_json(job.to_json())
+    assert again == job and again.name == job.name
+    assert Job(job.setup, job.source, job.configurations, [s + 1 for s in job.seeds], job.hyper_iters).name != job.name
+
+
+def test_a_job_needs_a_seed_for_each_configuration():
+    with pytest.raises(ValueError, match="as many seeds"):
+        Job(Setup("gru", "rcf", 1, 500), "x", [{}], [1, 2], [0])
+
+
+def test_a_grid_goes_breadth_first_with_fresh_configurations():
+    jobs = small_jobs()
+    rounds = [job.hyper_iters[0] // 3 for job in sorted(jobs, key=lambda job: job.name)]
+    assert rounds == [0] * 4 + [1] * 4
+    drawn = [json.dumps(h, sort_keys=True) for job in jobs for h in job.configurations]
+    assert len(set(drawn)) == len(drawn) == 24
+    seeds = [seed for job in jobs for seed in job.seeds]
+    assert len(set(seeds)) == 24
+    assert not any(s.architecture == "+rnn" for s in Grid(("+rnn",), ("rcf",), (1,), (999,), 1).setups())
+
+
+def test_seeds_repeat_a_configuration():
+    [job] = setup_jobs(Setup("gru", "rcf", 1, 500), 2, seeds=3)
+    assert job.hyper_iters == [0, 0, 0, 1, 1, 1]
+    assert job.configurations[0] == job.configurations[2] != job.configurations[3]
+    assert len(set(job.seeds)) == 6
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_random_configurations_follow_the_laws(architecture):
+    frame = pd.DataFrame(draw_configurations(architecture, 400, 1))
+    laws = {
+        "input_scale": (0.001, 2), "recurrent_matrix_scale": (0.2, 1.4) if architecture == "irnn" else (0.01, 2),
+        "recurrent_bias_scale": (-2, 2), "forget_gate_bias_hack": (0, 6), "optimizer_logit_momentum": (1, 7),
+        "lr_init": (1e-4, 1), "lr_decay_rate": (1e-3, 1), "train_steps": (100, 4000), "gradient_clip_val": (1, 100),
+        "l2_decay": (1e-8, 1e-3),
+    }  # fmt: skip
+    for name in frame.select_dtypes("number"):
+        stem = next(stem for stem in laws if name.startswith(stem))
+        low, high = laws[stem]
+        assert low <= frame[name].min() and frame[name].max() <= high
+        scale = np.log if (low > 0 and high / low > 10) or stem == "recurrent_matrix_scale" else np.asarray
+        uniform = (scale(frame[name]) - scale(low)) / (scale(high) - scale(low))
+        linear = stem == "optimizer_logit_momentum"
+        if not linear or scale is np.asarray:
+            assert uniform.mean() == pytest.approx(0.5, abs=0.06)  # 4 standard errors of 400 uniform numbers
+    assert set(frame["optimizer"]) == {"SGD", "Momentum", "Adam", "RMSProp"}
+    assert draw_configurations(architecture, 3, 1) == draw_configurations(architecture, 5, 1)[:3]
+
+
+def test_work_makes_every_run_once_and_again_nothing(tmp_path):
+    folder = RunFolder(tmp_path)
+    assert folder.add(small_jobs()) == 8 and folder.add(small_jobs()) == 0
+    counts = []
+    assert work_through(folder, "sequential", 1, report=counts.append) == 24 == sum(counts)
+    assert work_through(folder, "sequential", 1) == 0
+    runs = folder.collect()
+    assert len(runs) == len(runs[IDENTITY].drop_duplicates()) == 24
+    assert len(pd.read_parquet(folder.merge())) == 24
+    assert not list(tmp_path.glob("**/.*"))  # no temporary file is left
+
+
+def test_no_job_begins_after_the_deadline(tmp_path):
+    folder = RunFolder(tmp_path)
+    folder.add(small_jobs())
+    assert work_through(folder, "sequential", 1, until=time.time() - 1) == 0
+    assert len(folder.pending()) == 8
+
+
+def test_a_locked_job_is_left_to_its_owner(tmp_path):
+    folder = RunFolder(tmp_path)
+    folder.add(small_jobs())
+    name = folder.pending()[0]
+    with FileLock(folder.locks / f"{name}.lock"):
+        assert RunFolder(tmp_path).work_on(name) == 0
+    assert folder.work_on(name) == 3
+
+
+WORKER = "import sys; from rnn_warmstart.training.farm import *; work_through(RunFolder(sys.argv[1]), sys.argv[2], 2)"
+
+
+def start_worker(path, backend="sequential"):
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    return subprocess.Popen([sys.executable, "-c", WORKER, str(path), backend], env=environment)
+
+
+def test_two_processes_share_a_folder(tmp_path):
+    folder = RunFolder(tmp_path)
+    folder.add(small_jobs())
+    workers = [start_worker(tmp_path) for _ in range(2)]
+    assert [worker.wait(timeout=240) for worker in workers] == [0, 0]
+    runs = folder.collect()
+    assert len(runs) == len(runs[IDENTITY].drop_duplicates()) == 24
+
+
+def killed_and_resumed(tmp_path, kills, jobs, backend="sequential"):
+    """Kill a working process `kills` times at random moments, resume it, and return (its runs, undisturbed runs)."""
+    calm, stormy = RunFolder(tmp_path / "calm"), RunFolder(tmp_path / "stormy")
+    calm.add(jobs)
+    stormy.add(jobs)
+    began = time.time()
+    assert start_worker(calm.path, backend).wait(timeout=600) == 0
+    whole = time.time() - began
+    chance = random.Random(7)
+    for _ in range(kills):
+        worker = start_worker(stormy.path, backend)
+        time.sleep(chance.uniform(0.2, 1.0) * whole)
+        worker.kill()
+        worker.wait()
+    assert start_worker(stormy.path, backend).wait(timeout=600) == 0
+    return sorted_runs(stormy.collect()), sorted_runs(calm.collect())
+
+
+def test_a_killed_process_loses_nothing_and_repeats_nothing(tmp_path):
+    stormy, calm = killed_and_resumed(tmp_path, 3, small_jobs())
+    pd.testing.assert_frame_equal(stormy, calm, rtol=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["sequential", "loky"])
+def test_twenty_kills_lose_nothing_and_repeat_nothing(tmp_path, backend):
+    grid = Grid(("rnn", "gru", "lstm"), ("mem_thru", "rcf"), (1,), (500,), configurations=8, rounds=4, steps=(100, 400))
+    stormy, calm = killed_and_resumed(tmp_path, 20, list(grid.jobs()), backend)
+    pd.testing.assert_frame_equal(stormy, calm, rtol=1e-4)
+
+
+def test_dask_does_the_work_with_two_workers(tmp_path):
+    distributed = pytest.importorskip("distributed")
+    folder = RunFolder(tmp_path)
+    folder.add(small_jobs())
+    cluster = distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=False, dashboard_address=None, silence_logs=50
+    )
+    with cluster, distributed.Client(cluster):
+        assert work_through(folder, "dask", -1) == 24
+    here = RunFolder(tmp_path / "here")
+    here.add(small_jobs())
+    work_through(here, "sequential", 1)
+    pd.testing.assert_frame_equal(sorted_runs(folder.collect()), sorted_runs(here.collect()), rtol=1e-4)
+
+
+def test_times_are_the_next_ones():
+    now = datetime(2026, 1, 1, 22, 0)
+    assert datetime.fromtimestamp(next_time("23:15", now)) == datetime(2026, 1, 1, 23, 15)
+    assert datetime.fromtimestamp(next_time("02:30", now)) == datetime(2026, 1, 2, 2, 30)
+    with pytest.raises(ValueError, match="HH:MM in 24 hours, e.g. 02:30, but got '25:00'"):
+        next_time("25:00", now)
+
+
+def test_grids_are_read_from_toml(tmp_path):
+    path = tmp_path / "grid.toml"
+    path.write_text(
+        '[[grid]]\narchitectures = ["gru"]\ntasks = ["rcf"]\ndepths = [1, 2]\nsizes = [500]\nconfigurations = 2\n'
+    )
+    [grid] = read_grids(path)
+    assert len(list(grid.jobs())) == 2
+    path.write_text("[[grid]]\nsize = [500]\n")
+    with pytest.raises(ValueError, match="unknown key 'size'"):
+        read_grids(path)
+    path.write_text("[[grid]]\nsizes = [500]\n")
+    with pytest.raises(ValueError, match="incomplete"):
+        read_grids(path)
+    path.write_text("x = 1\n")
+    with pytest.raises(ValueError, match=r"no \[\[grid\]\] table"):
+        read_grids(path)
+
+
+def test_a_verification_ranks_recommendations_among_random_ones():
+    setup = Setup("gru", "rcf", 1, 400)
+    good = draw_configuration("gru", np.random.default_rng(0)) | {
+        "optimizer": "Adam", "lr_init": 0.01, "train_steps": 400, "recurrent_matrix_init_type": "orthogonal",
+        "input_scale_c": 1.0, "l2_decay": 1e-7, "lr_decay_rate": 0.1, "optimizer_logit_momentum": 2.2,
+        "recurrent_bias_init_type": "normal",
+    }  # fmt: skip
+    bad = good | {"optimizer": "SGD", "lr_init": 1e-4}
+    jobs = verification_jobs(setup, [good, bad], 20, seeds=3, steps=(50, 100))
+    found = compare(setup, pd.concat([make_runs(job) for job in jobs], ignore_index=True), [0.1, 0.2])
+    table = found.recommended
+    assert table["predicted_loss"].tolist() == [0.1, 0.2]
+    assert table["measured_loss"][0] < table["measured_loss"][1]
+    assert (table["lowest"] <= table["measured_loss"]).all() and (table["measured_loss"] <= table["highest"]).all()
+    assert table["beaten_by"][0] == np.mean(found.random_losses < table["measured_loss"][0]) < table["beaten_by"][1]
+    lines = found.plot(60).splitlines()
+    assert sum(line.count(".") for line in lines[:-1]) == 20 and max(map(len, lines)) == 60
+    assert lines[-4].strip() == "1" and lines[-3].strip() == "2"
+    with pytest.raises(ValueError, match="at least one recommendation"):
+        verification_jobs(setup, [], 20)
+
+
+def invoke(*arguments):
+    import typer
+    from rnn_warmstart.commands.train import train
+
+    app = typer.Typer()
+    app.command()(train)
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def test_the_command_trains_and_resumes(tmp_path):
+    configs = tmp_path / "configs.json"
+    configs.write_text(json.dumps(draw_configurations("gru", 2, 0, (10, 20))))
+    arguments = ["--arch", "gru", "--task", "rcf", "--params", "3e2", "--out", tmp_path, "--workers", 1]
+    result = invoke(*arguments, "--configs", configs, "--seeds", 2)
+    assert result.exit_code == 0 and "4 new runs" in result.stdout
+    runs = pd.read_parquet(tmp_path / "runs.parquet")
+    assert len(runs) == 4 and set(runs["source"]) == {"trainer/given"}
+    assert "0 new runs" in invoke(*arguments, "--configs", configs, "--seeds", 2).stdout
+
+
+@pytest.mark.parametrize(
+    "arguments, code, message",
+    [
+        (["--arch", "gru"], 2, "exactly one of --random"),
+        (["--arch", "gru", "--random", 3], 2, "all three are needed"),
+        (["--arch", "gnu", "--task", "rcf", "--params", 500, "--random", 3], 1, "architecture must be one of"),
+        (["--arch", "gru", "--task", "rcf", "--params", 5, "--random", 3], 1, "too small"),
+        (["--arch", "gru", "--task", "rcf", "--params", 500, "--random", 3, "--until", "noon"], 1, "HH:MM"),
+    ],
+)
+def test_the_command_refuses_what_makes_no_sense(tmp_path, arguments, code, message):
+    result = invoke(*arguments, "--out", tmp_path)
+    assert result.exit_code == code
+    assert message in result.output.replace("\n", " ")
+    assert not RunFolder(tmp_path).pending()
