@@ -80,7 +80,7 @@ def test_the_loss_of_the_best_constant_answer_is_trivial(task):
     if isinstance(task, RandomPoints):
         index = task.evaluation_items("eval").view(1, -1)
     batch = task.items(index, torch.tensor([[1]]))
-    positions, rate = batch.targets.shape[0], 3.0 if isinstance(task.loss, CrossEntropy) else 0.4
+    positions, rate = batch.targets.shape[0], 1.0 if isinstance(task.loss, CrossEntropy) else 0.4
     constant = torch.zeros(1, task.n_out, positions, 1)
     for _ in range(300):
         expanded = constant.expand(-1, -1, -1, index.shape[1]).reshape(1, task.n_out, -1)
@@ -88,8 +88,8 @@ def test_the_loss_of_the_best_constant_answer_is_trivial(task):
         constant -= rate * positions * grad.view(1, task.n_out, positions, -1).sum(dim=3, keepdim=True)
         if not np.isfinite(loss.item()):
             pytest.fail("the fit of the constant diverged")
-    # text8's constant is one for all steps, the sample has 2000 items: 3 %; a wrong unit (nats for bits) is 44 % off
-    assert loss.item() == pytest.approx(task.trivial, rel=0.05)
+    # 2000 items: the mean of a square is known to 3 % (one standard error); a wrong unit (nats for bits) is 44 % off
+    assert loss.item() == pytest.approx(task.trivial, rel=0.1)
 
 
 def test_evaluation_items_are_fixed_and_apart_from_training(task):

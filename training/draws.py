@@ -7,6 +7,7 @@ up to 1, and training steps, which are few, as the `lab` scale trains small netw
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -15,6 +16,14 @@ from ..features import ARCHITECTURES
 
 LAB_STEPS: Final = (100, 4000)
 """Range of `train_steps` at the `lab` scale."""
+
+CHOICES: Final = {
+    "recurrent_matrix_init_type": ("orthogonal", "normal", "identity"),
+    "recurrent_bias_init_type": ("delta", "normal"),
+    "activation": ("tanh", "relu"),
+    "optimizer": ("SGD", "Momentum", "Adam", "RMSProp"),
+}
+"""Values of the categorical hyperparameters."""
 
 
 def _log(low: float, high: float, rng: np.random.Generator) -> float:
@@ -33,15 +42,14 @@ def _gate_hparams(architecture: str, suffix: str, rng: np.random.Generator) -> d
 
 def _cell_hparams(architecture: str, rng: np.random.Generator) -> dict[str, Any]:
     inits = {"irnn": ["identity"], "rnn": ["orthogonal", "normal"]}
-    hparams: dict[str, Any] = {
-        "recurrent_matrix_init_type": str(rng.choice(inits.get(architecture, ["orthogonal", "normal", "identity"])))
-    }
+    init_types = inits.get(architecture, CHOICES["recurrent_matrix_init_type"])
+    hparams: dict[str, Any] = {"recurrent_matrix_init_type": str(rng.choice(init_types))}
     if architecture != "irnn":
-        hparams["recurrent_bias_init_type"] = str(rng.choice(["delta", "normal"]))
+        hparams["recurrent_bias_init_type"] = str(rng.choice(CHOICES["recurrent_bias_init_type"]))
     if ARCHITECTURES[architecture].keep is not None:
         hparams["forget_gate_bias_hack"] = float(rng.uniform(0, 6))
     if architecture == "rnn":
-        hparams["activation"] = str(rng.choice(["tanh", "relu"]))
+        hparams["activation"] = str(rng.choice(CHOICES["activation"]))
     return hparams
 
 
@@ -63,7 +71,7 @@ def draw_configuration(
     for gate in ARCHITECTURES[architecture].gates:
         hparams |= _gate_hparams(architecture, f"_{gate}" if gate else "", rng)
     return hparams | {
-        "optimizer": str(rng.choice(["SGD", "Momentum", "Adam", "RMSProp"])),
+        "optimizer": str(rng.choice(CHOICES["optimizer"])),
         "optimizer_logit_momentum": float(rng.uniform(1, 7)),
         "lr_init": _log(1e-4, 1, rng),
         "lr_decay_rate": _log(0.001, 1, rng),
@@ -78,3 +86,23 @@ def draw_configurations(
 ) -> list[dict[str, Any]]:
     """Return `count` random configurations; the same seed gives the same ones, and more begin with the fewer."""
     return [draw_configuration(architecture, np.random.default_rng([seed, number]), steps) for number in range(count)]
+
+
+def check_configuration(architecture: str, hparams: Mapping[str, Any]) -> None:
+    """Check that a configuration can be trained: exactly the architecture's hyperparameters, choices that exist.
+
+    Raises
+    ------
+    ValueError
+        Naming what is missing, unknown or impossible.
+    """
+    names = set(draw_configuration(architecture, np.random.default_rng(0)))
+    if missing := sorted(names - set(hparams)):
+        raise ValueError(f"a configuration of {architecture} lacks {', '.join(missing)}: {dict(hparams)}")
+    if unknown := sorted(set(hparams) - names):
+        raise ValueError(f"hyperparameters unknown to {architecture}: {', '.join(unknown)}")
+    for name in names & set(CHOICES):
+        if hparams[name] not in CHOICES[name]:
+            raise ValueError(f"{name} must be one of {', '.join(CHOICES[name])}, got {hparams[name]!r}")
+    if int(hparams["train_steps"]) < 1:
+        raise ValueError(f"train_steps must be at least 1, got {hparams['train_steps']}")

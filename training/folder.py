@@ -33,9 +33,17 @@ class RunFolder:
             folder.mkdir(parents=True, exist_ok=True)
 
     def add(self, jobs: Iterable[Job]) -> int:
-        """Add jobs to the list; return how many were new."""
+        """Add jobs to the list; return how many were new.
+
+        Raises
+        ------
+        ValueError
+            Where a job's parameter budget is too small for its setup; then none is added.
+        """
         known = {path.stem for path in self.jobs.iterdir()}
         new = {job.name: job for job in jobs if job.name not in known}
+        for setup in {job.setup for job in new.values()}:
+            setup.layout(setup.task())
         for name, job in new.items():
             write_atomically(self.jobs / f"{name}.json", job.to_json().encode())
         return len(new)

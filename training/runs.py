@@ -13,6 +13,7 @@ import pandas as pd
 import torch
 
 from ..corpus.schema import ABSURD_LOSS, COLUMNS, HP_PREFIX, LOSSES
+from .draws import check_configuration
 from .population import Outcome, train
 from .setups import Setup, capacity
 from .state import Member
@@ -51,6 +52,8 @@ class Job:
                 "a job needs as many seeds and hyper_iters as configurations, at least one, but got "
                 f"{len(self.configurations)}, {len(self.seeds)} and {len(self.hyper_iters)}"
             )
+        for hparams in self.configurations:
+            check_configuration(self.setup.architecture, hparams)
 
     @property
     def name(self) -> str:
