@@ -41,12 +41,14 @@ def replicates() -> list[Grid]:
 
 def grid() -> list[Grid]:
     """Return the grid of setups in waves: all of it first, thinly where it costs most, then more of what is cheap."""
-    waves = [
-        (1000, 32, 100, 1), (3000, 16, 110, 1), (10_000, 8, 120, 1), (30_000, 4, 130, 1), (100_000, 2, 150, 1),
+    waves = [  # size, configurations a setup, number of the first one, priority
+        (1000, 32, 0, 100), (3000, 16, 0, 110), (10_000, 8, 0, 120), (30_000, 4, 0, 130), (100_000, 2, 0, 140),
+        (1000, 64, 32, 150), (3000, 32, 16, 160), (1000, 64, 96, 170), (10_000, 16, 8, 180), (30_000, 8, 4, 190),
+        (100_000, 4, 2, 200), (1000, 64, 160, 210), (3000, 48, 48, 220), (10_000, 32, 24, 230),
     ]  # fmt: skip
     return [
-        Grid(ARCHS, TASK_TYPES, DEPTHS, (size,), configurations=count, priority=priority, rounds=rounds)
-        for size, count, priority, rounds in waves
+        Grid(ARCHS, TASK_TYPES, DEPTHS, (size,), configurations=count, first=first, priority=priority)
+        for size, count, first, priority in waves
     ]
 
 

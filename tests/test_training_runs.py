@@ -94,6 +94,12 @@ def test_a_grid_goes_breadth_first_with_fresh_configurations():
     assert not any(s.architecture == "+rnn" for s in Grid(("+rnn",), ("rcf",), (1,), (999,), 1).setups())
 
 
+def test_a_later_grid_goes_on_where_an_earlier_one_ended():
+    whole = Grid(("gru",), ("rcf",), (1,), (500,), configurations=2, rounds=2)
+    later = Grid(("gru",), ("rcf",), (1,), (500,), configurations=2, first=2, priority=100)
+    assert list(later.jobs()) == list(whole.jobs())[1:]
+
+
 def test_seeds_repeat_a_configuration():
     [job] = setup_jobs(Setup("gru", "rcf", 1, 500), 2, seeds=3)
     assert job.hyper_iters == [0, 0, 0, 1, 1, 1]

@@ -93,7 +93,7 @@ class Layer:
         initial : list of Tensor
             Initial state vectors, [P, n] each: h, then c where the cell has one.
         """
-        self.weights = weights
+        self.set_weights(weights)
         self.start(initial)
         for t in range(self.shape.steps):
             self.advance(t)
@@ -113,6 +113,11 @@ class Layer:
             self.retreat(t)
         return self.weight_gradient(), self.state_gradients()
 
+    def set_weights(self, weights: Tensor) -> None:
+        """Keep W and the part of W^T through which gradients go back (views are made once, not at every step)."""
+        self.weights = weights
+        self.weights_back = weights[:, :, : self.dstack.shape[2]].transpose(1, 2)
+
     def start(self, initial: list[Tensor]) -> None:
         """Set the state before the first step."""
         self.h[0].copy_(initial[0].unsqueeze(2).expand_as(self.h[0]))
@@ -127,8 +132,7 @@ class Layer:
 
     def through_gates(self, t: int) -> None:
         """Compute what reaches the stack through the gates: dS_t = W^T dz_t."""
-        rows = self.dstack.shape[2]
-        torch.bmm(self.weights[:, :, :rows].transpose(1, 2), self.dzs[t], out=self.dstacks[t])
+        torch.bmm(self.weights_back, self.dzs[t], out=self.dstacks[t])
 
     def weight_gradient(self) -> Tensor:
         """Return dW = sum_t dz_t S_t^T."""
@@ -162,18 +166,24 @@ class Rnn(Layer):
 
     gates = ("",)
 
+    def prepare(self) -> None:
+        """Part the members by their units."""
+        k = self.tanh_members
+        self.z_tanh, self.z_relu = self.z[:, :k].unbind(0), self.z[:, k:].unbind(0)
+        self.dz_tanh, self.dz_relu = self.dz[:, :k].unbind(0), self.dz[:, k:].unbind(0)
+        self.h_tanh, self.h_relu = self.outputs[:, :k].unbind(0), self.outputs[:, k:].unbind(0)
+        self.dh_tanh, self.dh_relu = self.dh[:k], self.dh[k:]
+
     def advance(self, t: int) -> None:
         """See `Layer.advance`."""
-        k = self.tanh_members
         self.arguments(t)
-        torch.tanh(self.zs[t][:k], out=self.h[t + 1][:k])
-        torch.clamp(self.zs[t][k:], min=0, out=self.h[t + 1][k:])
+        torch.tanh(self.z_tanh[t], out=self.h_tanh[t])
+        torch.clamp(self.z_relu[t], min=0, out=self.h_relu[t])
 
     def retreat(self, t: int) -> None:
         """See `Layer.retreat`."""
-        k = self.tanh_members
-        _d_tanh(self.dh[:k], self.h[t + 1][:k], grad_input=self.dzs[t][:k])
-        _d_relu(self.dh[k:], self.h[t + 1][k:], 0, grad_input=self.dzs[t][k:])
+        _d_tanh(self.dh_tanh, self.h_tanh[t], grad_input=self.dz_tanh[t])
+        _d_relu(self.dh_relu, self.h_relu[t], 0, grad_input=self.dz_relu[t])
         self.through_gates(t)
 
 
@@ -234,6 +244,14 @@ class Gru(Layer):
         self.drus, self.dr, self.du = self.dru.unbind(0), self.rows(self.dru, 0), self.rows(self.dru, 1)
         self.c, self.dc = self.zc.unbind(0), self.dzc.unbind(0)
         self.dreset = self.empty(1, self.dstack.shape[2])[0]
+        self.drh = self.dreset[:, :n]
+
+    def set_weights(self, weights: Tensor) -> None:
+        """See `Layer.set_weights`: the candidate's rows of W have a stack of their own."""
+        super().set_weights(weights)
+        n = self.shape.units
+        self.w_ru, self.w_c = weights[:, : 2 * n], weights[:, 2 * n :]
+        self.w_ru_back, self.w_c_back = self.weights_back[:, :, : 2 * n], self.weights_back[:, :, 2 * n :]
 
     def start(self, initial: list[Tensor]) -> None:
         """See `Layer.start`."""
@@ -243,23 +261,21 @@ class Gru(Layer):
 
     def advance(self, t: int) -> None:
         """See `Layer.advance`."""
-        n = self.shape.units
-        torch.bmm(self.weights[:, : 2 * n], self.stacks[t], out=self.rus[t])
+        torch.bmm(self.w_ru, self.stacks[t], out=self.rus[t])
         self.rus[t].sigmoid_()
         torch.mul(self.r[t], self.h[t], out=self.rh[t])
-        torch.bmm(self.weights[:, 2 * n :], self.resets[t], out=self.c[t])
+        torch.bmm(self.w_c, self.resets[t], out=self.c[t])
         mix(self.u[t], self.h[t], self.c[t].tanh_(), out=self.h[t + 1])
 
     def retreat(self, t: int) -> None:
         """See `Layer.retreat`."""
-        n, k = self.shape.units, self.dstack.shape[2]
         d_mix(self.dh, self.u[t], self.h[t], self.c[t], d_gate=self.du[t], d_new=self.dc[t])
         _d_tanh(self.dc[t], self.c[t], grad_input=self.dc[t])
-        torch.bmm(self.weights[:, 2 * n :, :k].transpose(1, 2), self.dc[t], out=self.dreset)
-        torch.mul(self.dreset[:, :n], self.h[t], out=self.dr[t])
+        torch.bmm(self.w_c_back, self.dc[t], out=self.dreset)
+        torch.mul(self.drh, self.h[t], out=self.dr[t])
         _d_sigmoid(self.drus[t], self.rus[t], grad_input=self.drus[t])
-        torch.bmm(self.weights[:, : 2 * n, :k].transpose(1, 2), self.drus[t], out=self.dstacks[t])
-        self.dreset[:, :n].mul_(self.r[t]).addcmul_(self.u[t], self.dh)
+        torch.bmm(self.w_ru_back, self.drus[t], out=self.dstacks[t])
+        self.drh.mul_(self.r[t]).addcmul_(self.u[t], self.dh)
         self.dstacks[t].add_(self.dreset)
 
     def weight_gradient(self) -> Tensor:

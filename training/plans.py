@@ -27,6 +27,8 @@ class Grid:
         Random configurations a setup and round.
     rounds : int, default 1
         Every setup gets its first round before any gets its second.
+    first : int, default 0
+        Number of the first configuration (`hyper_iter`): how many of this grid an earlier one has made.
     seeds : int, default 1
         Runs a configuration.
     source : str, default "trainer/random"
@@ -43,6 +45,7 @@ class Grid:
     sizes: Sequence[int]
     configurations: int
     rounds: int = 1
+    first: int = 0
     seeds: int = 1
     source: str = "trainer/random"
     steps: tuple[int, int] = LAB_STEPS
@@ -62,7 +65,7 @@ class Grid:
                 yield self._job(setup, turn)
 
     def _job(self, setup: Setup, turn: int) -> Job:
-        first, origin = turn * self.configurations, (self.source, repr(setup))
+        first, origin = self.first + turn * self.configurations, (self.source, repr(setup))
         drawn = draw_configurations(
             setup.architecture, first + self.configurations, draw_seeds(1, "draw", *origin)[0], self.steps
         )[first:]
@@ -71,7 +74,7 @@ class Grid:
             setup=setup,
             source=self.source,
             configurations=repeated,
-            seeds=draw_seeds(len(repeated), "seed", turn, *origin),
+            seeds=draw_seeds(len(repeated), "seed", first, *origin),
             hyper_iters=[first + place // self.seeds for place in range(len(repeated))],
             priority=self.priority + 100 * turn,
         )
