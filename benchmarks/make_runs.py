@@ -52,10 +52,34 @@ def grid() -> list[Grid]:
     ]
 
 
+def scale() -> list[Grid]:
+    """Return longer trainings of small networks, and larger networks than the grid's."""
+    cells = tuple(name for name in ARCHS if name != "+rnn")
+    long = {"steps": (4000, 40_000), "source": "trainer/long", "priority": 155}
+    longest = {"steps": (40_000, 400_000), "source": "trainer/long", "priority": 157}
+    large = {"steps": (100, 1000), "source": "trainer/large", "priority": 156}
+    return [
+        Grid(cells, TASK_TYPES, (1,), (1000,), configurations=8, **long),
+        Grid(("+rnn",), TASK_TYPES, (2,), (1000,), configurations=8, **long),
+        Grid(
+            ("gru", "rnn"),
+            ("rcf", "per_cap"),
+            (1,),
+            (1000,),
+            4,
+            steps=(40_000, 400_000),
+            source="trainer/long",
+            priority=157,
+        ),
+        Grid(ARCHS, TASK_TYPES, (2,), (300_000,), configurations=2, **large),
+        Grid(ARCHS, ("rcf", "per_cap", "arithmetic"), (2,), (1_000_000,), configurations=1, **large),
+    ]
+
+
 @app.command()
 def plan(folder: Path) -> None:
     """Add the jobs of the plan to the folder's list."""
-    jobs = [job for part in [*replicates(), *grid()] for job in part.jobs()]
+    jobs = [job for part in [*replicates(), *grid(), *scale()] for job in part.jobs()]
     new = RunFolder(folder).add(jobs)
     typer.echo(f"{len(jobs)} jobs, {sum(len(job.seeds) for job in jobs)} runs; {new} jobs are new")
 

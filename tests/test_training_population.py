@@ -59,6 +59,18 @@ def test_a_diverging_member_is_frozen_and_harms_nobody():
         assert not stormy[place].diverged
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_cuda_gives_the_losses_of_the_cpu(architecture):
+    task = MemThru()
+    layout = Layout(architecture, 2, 5, task.n_in, task.n_out)
+    crowd = members(architecture, 8, lr_init=0.01)
+    here = outcomes(task, layout, crowd)
+    there = {outcome.place: outcome for outcome in train(task, layout, crowd, LIKE.cuda(), 64)}
+    for place, outcome in here.items():
+        assert there[place].eval_loss == pytest.approx(outcome.eval_loss, rel=1e-3)
+
+
 def test_the_seed_decides_the_run():
     task = MemThru()
     layout = Layout("gru", 1, 5, task.n_in, task.n_out)

@@ -303,3 +303,41 @@ def test_the_command_refuses_what_makes_no_sense(tmp_path, arguments, code, mess
     assert result.exit_code == code
     assert message in " ".join(result.output.replace("│", " ").split())
     assert not RunFolder(tmp_path).pending()
+
+
+class Recommended:
+    """A stand-in for a recommendation: what `verify` reads of it."""
+
+    def __init__(self, n, depth):
+        hparams = draw_configurations("gru", n, 3, (20, 40))
+        self.found = [{"hparams": h, "n_layers": depth or 2, "predicted_loss": 0.5} for h in hparams]
+
+    def to_dict(self):
+        return {"recommendations": self.found}
+
+
+@pytest.mark.parametrize("depth", [None, 3])
+def test_verify_trains_the_recommended_and_random_ones(tmp_path, monkeypatch, depth):
+    import rnn_warmstart.recommend as target
+    import typer
+    from rnn_warmstart.commands.train import verify
+
+    asked = []
+
+    def recommend(arch, task, params, *, depth=None, n=5, seed=0):
+        asked.append((arch, task, params, depth, n))
+        return Recommended(n, depth)
+
+    monkeypatch.setattr(target, "recommend", recommend, raising=False)
+    app = typer.Typer()
+    app.command()(verify)
+    arguments = ["--arch", "gru", "--task", "rcf", "--params", "600", "--n", "2", "--random", "4", "--workers", "1"]
+    arguments += ["--out", str(tmp_path), "--seeds", "1"] + (["--depth", str(depth)] if depth else [])
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    assert asked[-1] == ("gru", "rcf", 600.0, depth or 2, 2)
+    assert f"gru on rcf, {depth or 2} layers, 600 parameters" in result.stdout
+    assert "random ones better" in result.stdout and "4 random configurations" in " ".join(result.stdout.split())
+    runs = RunFolder(tmp_path).collect()
+    assert runs.groupby("source").size().to_dict() == {"trainer/random": 4, "trainer/recommended": 2}
+    assert set(runs["n_layers"]) == {depth or 2}

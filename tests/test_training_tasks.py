@@ -260,3 +260,11 @@ def test_a_users_own_task_trains():
     layout = Layout("rnn", 1, 12, task.n_in, task.n_out)
     [outcome] = train(task, layout, [Member(0, hparams, 1)], torch.zeros(()), 1)
     assert outcome.eval_loss < 0.1
+
+
+def test_the_example_of_the_page_runs(capsys):
+    page = (Path(__file__).parents[1] / "training" / "README.md").read_text()
+    code = page.split("```python\n")[1].split("```")[0]
+    exec(compile(code, "training/README.md", "exec"), {"__name__": "example"})
+    losses = [float(line.split()[1]) for line in capsys.readouterr().out.splitlines()]
+    assert len(losses) == 16 and min(losses) < 0.693

@@ -101,7 +101,7 @@ class Population:
         state.diverged |= state.running & ~healthy
         state.running &= healthy
         clip_(grad, norm, state.clip)
-        lr = state.lr_init * state.lr_decay_rate ** (state.step / state.steps)
+        lr = state.lr_init * state.lr_decay_rate ** (state.step / state.steps).to(self.like.dtype)
         running = int(state.running.sum())
         if running < len(self.members):
             grad.masked_fill_(~state.running, 0)

@@ -1,0 +1,140 @@
+"""Two implementations of one page: configurations of the lab's runs, trained again here.
+
+    python benchmarks/training_crosscheck.py FOLDER [--out benchmarks/results/training_crosscheck.md]
+
+For every architecture and task, 20 configurations are drawn from the lab's runs (5 from each of up to 4 setups) and
+trained with 3 seeds. FOLDER keeps the runs, so that the script can be stopped and started again. For each task the
+table gives Spearman's rho of log loss
+
+- between two seeds here, on the same test items;
+- between two seeds here, one on the validation part and one on the test part: what two implementations can reach at
+  best, as they also have test items of their own;
+- between the lab and one seed here (mean over the seeds);
+
+and the systematic shift: the median over configurations of log loss here (median of the seeds) minus log loss there,
+beside its standard error and the seed noise (median standard deviation of log loss over the seeds).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from itertools import permutations
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import pandas as pd
+import typer
+from rnn_warmstart.training.farm import work_through
+from rnn_warmstart.training.folder import RunFolder
+from rnn_warmstart.training.runs import Job, draw_seeds
+from rnn_warmstart.training.setups import Setup
+
+SHARED = Path(os.environ.get("RNN_WARMSTART_SHARED", Path(__file__).parents[2] / "shared"))
+SEEDS = 3
+SETUP = ["architecture", "task_type", "n_layers", "max_params"]
+LIMITS = (1e-7, 1e6)
+"""Losses are clipped to these before the logarithm; diverged ones count as the upper."""
+
+
+def chosen_runs(lab: pd.DataFrame, setups: int = 4, each: int = 5) -> pd.DataFrame:
+    """Return the lab's runs to repeat: `each` of up to `setups` setups an architecture and task."""
+    parts = []
+    for _, group in lab.groupby(SETUP[:2]):
+        found = group[SETUP].drop_duplicates()
+        few = found.sample(min(setups, len(found)), random_state=1)
+        each_here = -(-setups * each // len(few))
+        parts += [group.merge(few.iloc[[k]], on=SETUP).sample(each_here, random_state=2) for k in range(len(few))]
+    return pd.concat(parts, ignore_index=True)
+
+
+def job_of(setup: tuple[object, ...], runs: pd.DataFrame) -> Job:
+    """Return the job that repeats runs of one setup."""
+    repeated = [json.loads(text) for text in runs["hparams"] for _ in range(SEEDS)]
+    return Job(
+        Setup(*setup),  # type: ignore[arg-type]
+        "trainer/crosscheck",
+        repeated,
+        draw_seeds(len(repeated), "crosscheck", repr(setup)),
+        [place // SEEDS for place in range(len(repeated))],
+    )
+
+
+def log_loss(losses: pd.Series) -> pd.Series:
+    """Return the logarithm of clipped losses."""
+    return np.log(losses.fillna(np.inf).clip(*LIMITS))
+
+
+def rho(left: pd.Series, right: pd.Series) -> float:
+    """Return Spearman's rho."""
+    return float(left.corr(right, method="spearman"))
+
+
+def row_of(runs: pd.DataFrame) -> dict[str, float]:
+    """Return the figures of one group: `runs` has a row a configuration; columns eval_0.., valid_0.., lab."""
+    here = runs[[f"eval_{k}" for k in range(SEEDS)]]
+    pairs = list(permutations(range(SEEDS), 2))
+    difference = here.median(axis=1) - runs["lab"]
+    resampled = np.random.default_rng(0).choice(difference.to_numpy(), size=(1000, len(runs)))
+    return {
+        "configurations": len(runs),
+        "seeds, same items": float(np.mean([rho(runs[f"eval_{a}"], runs[f"eval_{b}"]) for a, b in pairs])),
+        "seeds, other items": float(np.mean([rho(runs[f"eval_{a}"], runs[f"valid_{b}"]) for a, b in pairs])),
+        "lab": float(np.mean([rho(here[name], runs["lab"]) for name in here])),
+        "shift": float(difference.median()),
+        "its error": float(np.median(resampled, axis=1).std()),
+        "seed noise": float(here.std(axis=1).median()),
+        "lower here": float((difference < 0).mean()),
+    }
+
+
+def markdown(table: pd.DataFrame) -> str:
+    """Return a table in Markdown, three decimals."""
+    head = ["", *table.columns]
+    lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
+    for name, row in table.iterrows():
+        lines.append(f"| {name} | {' | '.join(f'{value:.3f}'.removesuffix('.000') for value in row)} |")
+    return "\n".join(lines)
+
+
+def main(
+    folder: Path,
+    out: Annotated[Path | None, typer.Option(help="Write the tables here too.")] = None,
+    workers: Annotated[int, typer.Option(help="Jobs at a time.")] = 2,
+    largest: Annotated[int, typer.Option(help="Only setups of at most so many parameters.")] = 30_000,
+) -> None:
+    """Train, compare, print."""
+    os.environ.setdefault("RNN_WARMSTART_TEXT8", str(SHARED / "data" / "text8_prefix.txt.xz"))
+    lab = pd.read_parquet(SHARED / "data" / "lab_runs.parquet")
+    chosen = chosen_runs(lab[lab["max_params"] <= largest])
+    jobs = {setup: job_of(setup, runs) for setup, runs in chosen.groupby(SETUP)}
+    runs_folder = RunFolder(folder)
+    runs_folder.add(jobs.values())
+    work_through(runs_folder, workers=workers, report=lambda count: typer.echo(f"{count} runs", err=True))
+    tables = []
+    for setup, there in chosen.groupby(SETUP):
+        here = runs_folder.collect([jobs[setup].name])
+        losses = {
+            f"{part}_{k}": log_loss(here[f"{part}_loss"]).to_numpy()[k::SEEDS]
+            for part in ("eval", "valid") for k in range(SEEDS)
+        }  # fmt: skip
+        same_width = bool((here["num_params"].iloc[0] == there["num_params"]).all())
+        table = pd.DataFrame(losses | {"lab": log_loss(there["eval_loss"]).to_numpy(), "same width": same_width})
+        tables.append(table.assign(**dict(zip(SETUP, setup, strict=True))))
+    whole = pd.concat(tables, ignore_index=True)
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
+    text = [f"# The trainer against the lab's runs (commit {commit})\n"]
+    text.append(f"{len(whole)} configurations, {SEEDS} seeds; num_params equal in {whole['same width'].mean():.0%}.\n")
+    for keys in (["task_type"], ["task_type", "architecture"]):
+        rows = {" ".join(name): row_of(group) for name, group in whole.groupby(keys)}
+        text.append(markdown(pd.DataFrame(rows).T) + "\n")
+    typer.echo("\n".join(text))
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text("\n".join(text))
+
+
+if __name__ == "__main__":
+    typer.run(main)
