@@ -61,16 +61,7 @@ def scale() -> list[Grid]:
     return [
         Grid(cells, TASK_TYPES, (1,), (1000,), configurations=8, **long),
         Grid(("+rnn",), TASK_TYPES, (2,), (1000,), configurations=8, **long),
-        Grid(
-            ("gru", "rnn"),
-            ("rcf", "per_cap"),
-            (1,),
-            (1000,),
-            4,
-            steps=(40_000, 400_000),
-            source="trainer/long",
-            priority=157,
-        ),
+        Grid(("gru", "rnn"), ("rcf", "per_cap"), (1,), (1000,), configurations=4, **longest),
         Grid(ARCHS, TASK_TYPES, (2,), (300_000,), configurations=2, **large),
         Grid(ARCHS, ("rcf", "per_cap", "arithmetic"), (2,), (1_000_000,), configurations=1, **large),
     ]
