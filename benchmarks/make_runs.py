@@ -11,15 +11,18 @@ path in RNN_WARMSTART_TEXT8.
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rnn_warmstart.corpus import SETUP, load_builtin
 from rnn_warmstart.features import ARCHITECTURES
 from rnn_warmstart.training.atomic import write_atomically
 from rnn_warmstart.training.farm import next_time, work_through
 from rnn_warmstart.training.folder import RunFolder
 from rnn_warmstart.training.plans import Grid
+from rnn_warmstart.training.runs import Job
 from rnn_warmstart.training.setups import TASK_TYPES
 
 app = typer.Typer(help=__doc__, no_args_is_help=True)
@@ -39,25 +42,40 @@ def replicates() -> list[Grid]:
     ]
 
 
-def grid() -> list[Grid]:
-    """Return the grid of setups in waves: all of it first, thinly where it costs most, then more of what is cheap."""
-    waves = [  # size, configurations a setup, number of the first one, priority
-        (1000, 32, 0, 100), (3000, 16, 0, 110), (10_000, 8, 0, 120), (30_000, 4, 0, 130), (100_000, 2, 0, 140),
-        (1000, 64, 32, 150), (3000, 32, 16, 160), (1000, 64, 96, 170), (10_000, 16, 8, 180), (30_000, 8, 4, 190),
-        (100_000, 4, 2, 200), (1000, 64, 160, 210), (3000, 48, 48, 220), (10_000, 32, 24, 230),
-    ]  # fmt: skip
-    return [
-        Grid(ARCHS, TASK_TYPES, DEPTHS, (size,), configurations=count, first=first, priority=priority)
-        for size, count, first, priority in waves
+def grid() -> Iterator[Job]:
+    """Yield random configurations for the grid of setups: all of it first, thinly where it costs most, then depth.
+
+    A job's cost has a fixed part, the steps of its longest member, so large jobs are cheap a run, and where a step is
+    expensive the first wave stops at 1000 steps (source ``trainer/short``).
+    """
+    short = {"steps": (100, 1000), "source": "trainer/short"}
+    covered = set(load_builtin().runs[list(SETUP)].drop_duplicates().itertuples(index=False, name=None))
+    coverage = [
+        Grid(ARCHS, TASK_TYPES, DEPTHS, (1000,), configurations=32, priority=100),
+        Grid(ARCHS, TASK_TYPES, DEPTHS, (3000,), configurations=16, priority=110),
+        Grid(ARCHS, TASK_TYPES, DEPTHS, (10_000,), configurations=8, priority=120, **short),
+        Grid(ARCHS, TASK_TYPES, DEPTHS, (30_000,), configurations=4, priority=130, **short),
+        Grid(ARCHS, TASK_TYPES, DEPTHS, (100_000,), configurations=2, priority=140, **short),
     ]
+    for part in coverage:
+        for job in part.jobs():
+            setup = job.setup
+            if (setup.architecture, setup.task_type, setup.n_layers, setup.max_params) not in covered:
+                yield job
+    waves = [  # size, configurations a setup, number of the first one, priority
+        (1000, 128, 32, 150), (3000, 64, 16, 160), (10_000, 32, 8, 170), (30_000, 16, 4, 180), (100_000, 8, 2, 190),
+        (1000, 256, 160, 200), (3000, 128, 80, 210), (10_000, 64, 40, 220),
+    ]  # fmt: skip
+    for size, count, first, priority in waves:
+        yield from Grid(ARCHS, TASK_TYPES, DEPTHS, (size,), configurations=count, first=first, priority=priority).jobs()
 
 
 def scale() -> list[Grid]:
     """Return longer trainings of small networks, and larger networks than the grid's."""
     cells = tuple(name for name in ARCHS if name != "+rnn")
-    long = {"steps": (4000, 40_000), "source": "trainer/long", "priority": 155}
-    longest = {"steps": (40_000, 400_000), "source": "trainer/long", "priority": 157}
-    large = {"steps": (100, 1000), "source": "trainer/large", "priority": 156}
+    long = {"steps": (4000, 40_000), "source": "trainer/long", "priority": 162}
+    longest = {"steps": (40_000, 400_000), "source": "trainer/long", "priority": 164}
+    large = {"steps": (100, 1000), "source": "trainer/large", "priority": 163}
     return [
         Grid(cells, TASK_TYPES, (1,), (1000,), configurations=8, **long),
         Grid(("+rnn",), TASK_TYPES, (2,), (1000,), configurations=8, **long),
@@ -70,7 +88,7 @@ def scale() -> list[Grid]:
 @app.command()
 def plan(folder: Path) -> None:
     """Add the jobs of the plan to the folder's list."""
-    jobs = [job for part in [*replicates(), *grid(), *scale()] for job in part.jobs()]
+    jobs = [*grid(), *(job for part in [*replicates(), *scale()] for job in part.jobs())]
     new = RunFolder(folder).add(jobs)
     typer.echo(f"{len(jobs)} jobs, {sum(len(job.seeds) for job in jobs)} runs; {new} jobs are new")
 

@@ -1,6 +1,7 @@
 """What a member of a population may rely on: its own seed, schedule and end, whoever its neighbours are."""
 
 import math
+import time
 
 import numpy as np
 import pytest
@@ -57,6 +58,16 @@ def test_a_diverging_member_is_frozen_and_harms_nobody():
     for place in (0, 1, 3, 4, 5):
         assert stormy[place].eval_loss == pytest.approx(calm[place].eval_loss, rel=1e-4)
         assert not stormy[place].diverged
+
+
+def test_the_costs_of_the_runs_add_up_to_the_time_that_was_spent():
+    task = MemThru()
+    layout = Layout("gru", 1, 5, task.n_in, task.n_out)
+    began = time.process_time()
+    results = outcomes(task, layout, members("gru", 10, steps=(20, 200)), capacity=4)
+    spent = time.process_time() - began
+    costs = sum(outcome.wall_seconds for outcome in results.values())
+    assert 0.5 * spent < costs <= 1.01 * spent  # the rest is the drawing of initial parameters
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")

@@ -65,7 +65,7 @@ def work_through(
 @contextmanager
 def _backend(backend: Backend) -> Iterator[None]:
     if backend == "ray":
-        from ray.util.joblib import register_ray  # type: ignore[import-not-found]
+        from ray.util.joblib import register_ray
 
         register_ray()
     with joblib.parallel_config(backend=backend):

@@ -42,7 +42,8 @@ class Outcome:
     steps_done : int
         Training steps until the end or until then.
     wall_seconds : float
-        The run's share of the time that its population took, seconds.
+        The run's share of the time that its population took, seconds: of the processor's on a CPU, else of the wall
+        clock's.
     """
 
     place: int
@@ -69,6 +70,7 @@ class Population:
         self.task, self.layout, self.like = task, layout, like
         self.members: list[Member] = []
         self.clock = 0.0
+        self.now = time.process_time if like.device.type == "cpu" else time.perf_counter
 
     def admit(self, newcomers: Sequence[Member]) -> None:
         """Add members, and sort all by what is done to slices of the population: activation, then optimizer."""
@@ -88,7 +90,7 @@ class Population:
 
     def step(self) -> None:
         """Take one training step of every running member."""
-        began, state = time.perf_counter(), self.state
+        began, state, trained = self.now(), self.state, self.state.running.clone()
         if self.network is None:
             self.network = self._network(self.members, self.task.batch)
             self.gradient = torch.empty_like(state.theta)
@@ -110,8 +112,8 @@ class Population:
         update(names, state.theta, grad, state.m, state.v, lr, state.s, state.step + 1)
         state.step += state.running
         state.running &= state.step < state.steps
-        self.clock += (time.perf_counter() - began) / max(running, 1)
-        state.clock_end.copy_(torch.where(state.running, self.clock, state.clock_end))
+        self.clock += (self.now() - began) / max(running, 1)
+        state.clock_end.masked_fill_(trained, self.clock)
 
     def ended(self) -> int:
         """Return how many members have ended."""
@@ -119,13 +121,13 @@ class Population:
 
     def release(self) -> list[Outcome]:
         """Measure the members that have ended, and let them go."""
-        began = time.perf_counter()
+        began = self.now()
         running = self.state.running.squeeze(1)
         leaving, staying = (torch.nonzero(mask).squeeze(1) for mask in (~running, running))
         members, state = [self.members[k] for k in leaving.tolist()], self.state.take(leaving)
         losses = self._measure(members, state)
         self._set([self.members[k] for k in staying.tolist()], self.state.take(staying))
-        share = (time.perf_counter() - began) / len(members)
+        share = (self.now() - began) / len(members)
         rows = zip(
             members, *losses, state.diverged.view(-1).tolist(), state.step.view(-1).tolist(),
             (state.clock_end - state.clock_start).view(-1).tolist(), strict=True,
@@ -172,7 +174,7 @@ def _sort_key(member: Member) -> tuple[bool, int]:
 
 
 def train(task: Task, layout: Layout, members: Sequence[Member], like: Tensor, capacity: int) -> Iterator[Outcome]:
-    """Train members of one setup, `capacity` at a time; yield each run when it is finished.
+    """Train members of one setup, `capacity` at a time, long ones first; yield each run when it is finished.
 
     Parameters
     ----------
@@ -184,7 +186,8 @@ def train(task: Task, layout: Layout, members: Sequence[Member], like: Tensor, c
     capacity : int
         Members that train together.
     """
-    waiting, population = list(reversed(members)), Population(task, layout, like)
+    waiting = sorted(members, key=lambda member: int(member.hparams["train_steps"]))
+    population = Population(task, layout, like)
     while waiting or population.members:
         free = capacity - len(population.members)
         if waiting and free:
