@@ -1,1 +1,34 @@
 """Train real RNNs: populations of networks whose runs grow the corpus and check recommendations."""
+
+from .draws import draw_configuration, draw_configurations
+from .farm import work_through
+from .folder import RunFolder
+from .losses import CrossEntropy, SquaredError
+from .plans import Grid, read_grids, setup_jobs
+from .runs import Job, make_runs
+from .setups import TASK_TYPES, Setup, make_task
+from .task import Batch, Task, split
+from .verify import Verification, compare, verification_jobs
+
+__all__ = [
+    "TASK_TYPES",
+    "Batch",
+    "CrossEntropy",
+    "Grid",
+    "Job",
+    "RunFolder",
+    "Setup",
+    "SquaredError",
+    "Task",
+    "Verification",
+    "compare",
+    "draw_configuration",
+    "draw_configurations",
+    "make_runs",
+    "make_task",
+    "read_grids",
+    "setup_jobs",
+    "split",
+    "verification_jobs",
+    "work_through",
+]

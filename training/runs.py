@@ -17,6 +17,7 @@ from .draws import check_configuration
 from .population import Outcome, train
 from .setups import Setup, capacity
 from .state import Member
+from .task import Task
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,9 @@ def draw_seeds(count: int, *origin: int | str) -> list[int]:
     return [int(seed) for seed in rng.integers(2**47, size=count)]
 
 
-def make_runs(job: Job, device: str = "cpu", dtype: torch.dtype = torch.float32) -> pd.DataFrame:
+def make_runs(
+    job: Job, device: str = "cpu", dtype: torch.dtype = torch.float32, task: Task | None = None
+) -> pd.DataFrame:
     """Train a job's networks; return its runs in the order of the job, in the corpus schema.
 
     Parameters
@@ -88,8 +91,10 @@ def make_runs(job: Job, device: str = "cpu", dtype: torch.dtype = torch.float32)
     device : str, default "cpu"
         Any device of PyTorch, e.g. ``"cuda"``.
     dtype : torch.dtype, default torch.float32
+    task : Task, optional
+        A task of your own; by default the corpus's task that the setup names.
     """
-    task = job.setup.task()
+    task = task or job.setup.task()
     layout = job.setup.layout(task)
     like = torch.zeros((), dtype=dtype, device=device)
     members = [
