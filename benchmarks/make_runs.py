@@ -2,6 +2,7 @@
 
     python benchmarks/make_runs.py plan FOLDER            # adds the jobs that are not yet in the list
     nice -n 19 python benchmarks/make_runs.py work FOLDER --workers 2 [--until 02:30]
+    python benchmarks/make_runs.py propose FOLDER         # adds configurations that the recommender proposes
     python benchmarks/make_runs.py collect FOLDER         # FOLDER/trainer_runs.parquet, and what is in it
 
 `work` takes up where the last one stopped, however it stopped; several may run side by side. text8 is read from the
@@ -22,7 +23,7 @@ from rnn_warmstart.training.atomic import write_atomically
 from rnn_warmstart.training.farm import next_time, work_through
 from rnn_warmstart.training.folder import RunFolder
 from rnn_warmstart.training.plans import Grid
-from rnn_warmstart.training.runs import Job
+from rnn_warmstart.training.runs import Job, draw_seeds
 from rnn_warmstart.training.setups import TASK_TYPES
 
 app = typer.Typer(help=__doc__, no_args_is_help=True)
@@ -91,6 +92,30 @@ def plan(folder: Path) -> None:
     jobs = [*grid(), *(job for part in [*replicates(), *scale()] for job in part.jobs())]
     new = RunFolder(folder).add(jobs)
     typer.echo(f"{len(jobs)} jobs, {sum(len(job.seeds) for job in jobs)} runs; {new} jobs are new")
+
+
+@app.command()
+def propose(
+    folder: Path,
+    sizes: Annotated[str, typer.Option(help="Parameter budgets, separated by commas.")] = "1000,3000",
+    each: Annotated[int, typer.Option(help="Recommendations a setup.")] = 16,
+    seed: Annotated[int, typer.Option(help="Another one, other recommendations.")] = 0,
+    priority: Annotated[int, typer.Option(help="Of the jobs; random ones of the grid have 100 to 220.")] = 145,
+) -> None:
+    """Add jobs with the recommender's own configurations, for every architecture, task and depth."""
+    from rnn_warmstart import recommend
+
+    budgets = [int(float(size)) for size in sizes.split(",")]
+    runs_folder, added = RunFolder(folder), 0
+    for setup in Grid(ARCHS, TASK_TYPES, DEPTHS, budgets, configurations=1).setups():
+        found = recommend(
+            setup.architecture, setup.task_type, setup.max_params, depth=setup.n_layers, n=each, seed=seed
+        )
+        configurations = [dict(entry["hparams"]) for entry in found.to_dict()["recommendations"]]
+        seeds = draw_seeds(len(configurations), "recommended", seed, repr(setup))
+        numbers = list(range(len(configurations)))
+        added += runs_folder.add([Job(setup, "trainer/recommended", configurations, seeds, numbers, priority)])
+        typer.echo(f"{added} jobs", err=True)
 
 
 @app.command()

@@ -10,6 +10,8 @@ table gives Spearman's rho of log loss
 - between two seeds here, one on the validation part and one on the test part: what two implementations can reach at
   best, as they also have test items of their own;
 - between the lab and one seed here (mean over the seeds);
+- the last two once more for the runs off the plateau, more than 2 % from the best constant answer there: on the
+  plateau, ranks are the noise of the test items;
 
 and the systematic shift: the median over configurations of log loss here (median of the seeds) minus log loss there,
 beside its standard error and the seed noise (median standard deviation of log loss over the seeds).
@@ -37,6 +39,8 @@ SEEDS = 3
 SETUP = ["architecture", "task_type", "n_layers", "max_params"]
 LIMITS = (1e-7, 1e6)
 """Losses are clipped to these before the logarithm; diverged ones count as the upper."""
+PLATEAU = 0.02
+"""Log losses this close to the best constant answer's are on the plateau."""
 
 
 def chosen_runs(lab: pd.DataFrame, setups: int = 4, each: int = 5) -> pd.DataFrame:
@@ -77,12 +81,16 @@ def row_of(runs: pd.DataFrame) -> dict[str, float]:
     here = runs[[f"eval_{k}" for k in range(SEEDS)]]
     pairs = list(permutations(range(SEEDS), 2))
     difference = here.median(axis=1) - runs["lab"]
+    off = runs[(runs["lab"] - runs["trivial"]).abs() > PLATEAU]
     resampled = np.random.default_rng(0).choice(difference.to_numpy(), size=(1000, len(runs)))
     return {
         "configurations": len(runs),
         "seeds, same items": float(np.mean([rho(runs[f"eval_{a}"], runs[f"eval_{b}"]) for a, b in pairs])),
         "seeds, other items": float(np.mean([rho(runs[f"eval_{a}"], runs[f"valid_{b}"]) for a, b in pairs])),
         "lab": float(np.mean([rho(here[name], runs["lab"]) for name in here])),
+        "off the plateau": len(off),
+        "seeds, off": float(np.mean([rho(off[f"eval_{a}"], off[f"valid_{b}"]) for a, b in pairs])),
+        "lab, off": float(np.mean([rho(off[name], off["lab"]) for name in here])),
         "shift": float(difference.median()),
         "its error": float(np.median(resampled, axis=1).std()),
         "seed noise": float(here.std(axis=1).median()),
@@ -122,7 +130,8 @@ def main(
         }  # fmt: skip
         same_width = bool((here["num_params"].iloc[0] == there["num_params"]).all())
         table = pd.DataFrame(losses | {"lab": log_loss(there["eval_loss"]).to_numpy(), "same width": same_width})
-        tables.append(table.assign(**dict(zip(SETUP, setup, strict=True))))
+        trivial = np.log(jobs[setup].setup.task().trivial)
+        tables.append(table.assign(trivial=trivial, **dict(zip(SETUP, setup, strict=True))))
     whole = pd.concat(tables, ignore_index=True)
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
     text = [f"# The trainer against the lab's runs (commit {commit})\n"]

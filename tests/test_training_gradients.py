@@ -7,7 +7,8 @@ torch = pytest.importorskip("torch")
 torch.set_num_threads(1)
 
 from rnn_warmstart.features import ARCHITECTURES  # noqa: E402
-from rnn_warmstart.training.cells import CELLS, Shape  # noqa: E402
+from rnn_warmstart.training.cells import CELLS  # noqa: E402
+from rnn_warmstart.training.layer import Shape  # noqa: E402
 from rnn_warmstart.training.network import Layout, Network  # noqa: E402
 from rnn_warmstart.training.population import columns  # noqa: E402
 from rnn_warmstart.training.tasks import Arithmetic, MemThru, ParensCounting, PerCap, Rcf, Text8  # noqa: E402

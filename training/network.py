@@ -1,7 +1,7 @@
 """A population of networks in one flat tensor of parameters, [P, N]: its layout, its forward and backward pass.
 
 A member's N parameters, in order: the read-in (`+rnn` only), for each layer W and the initial states, the readout.
-The bias is the last column of each matrix. See `cells` for the notation.
+The bias is the last column of each matrix. See `layer` for the notation.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from ..features import ARCHITECTURES, Architecture
-from .cells import CELLS, Shape, outer, wide
+from .cells import CELLS
+from .layer import Shape, outer, wide
 
 
 @dataclass(frozen=True)

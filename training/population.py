@@ -16,7 +16,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from .cells import Shape
+from .layer import Shape
 from .network import Layout, Network
 from .optimizers import OPTIMIZERS, clip_, update
 from .state import Member, State
