@@ -83,6 +83,14 @@ def test_a_job_refuses_configurations_that_cannot_be_trained(change, message):
         Job(Setup("gru", "rcf", 1, 500), "x", [hparams], [1], [0])
 
 
+def test_the_range_of_steps_and_the_scale_are_kept():
+    [job] = setup_jobs(Setup("gru", "rcf", 1, 500, "paper"), 40, steps=(20, 30))
+    found = [hparams["train_steps"] for hparams in job.configurations]
+    assert min(found) >= 20 and max(found) <= 30 and len(set(found)) > 5
+    assert job.source == "trainer/random/paper"
+    assert make_runs(Job(job.setup, job.source, job.configurations[:1], [1], [0]))["num_params"].iloc[0] <= 500
+
+
 def test_a_grid_goes_breadth_first_with_fresh_configurations():
     jobs = small_jobs()
     rounds = [job.hyper_iters[0] // 3 for job in sorted(jobs, key=lambda job: job.name)]
@@ -292,6 +300,7 @@ def test_the_command_trains_and_resumes(tmp_path):
     "arguments, code, message",
     [
         (["--arch", "gru"], 2, "exactly one of --random"),
+        (["--random", 3, "--steps", 9, 3], 2, "needs 1 <= LOW <= HIGH, got 9 3"),
         (["--arch", "gru", "--random", 3], 2, "all three are needed"),
         (["--arch", "gnu", "--task", "rcf", "--params", 500, "--random", 3], 1, "architecture must be one of"),
         (["--arch", "gru", "--task", "rcf", "--params", 5, "--random", 3], 1, "too small"),

@@ -81,9 +81,14 @@ class Grid:
 
 
 def setup_jobs(
-    setup: Setup, configurations: int | Sequence[dict[str, Any]], seeds: int = 1, seed: int = 0, at_once: int = 64
+    setup: Setup,
+    configurations: int | Sequence[dict[str, Any]],
+    seeds: int = 1,
+    seed: int = 0,
+    steps: tuple[float, float] = LAB_STEPS,
+    at_once: int = 64,
 ) -> list[Job]:
-    """Return the jobs of one setup, `at_once` runs each.
+    """Return the jobs of one setup, `at_once` runs each; their source is ``trainer/random`` or ``trainer/given``.
 
     Parameters
     ----------
@@ -94,15 +99,18 @@ def setup_jobs(
         Runs a configuration.
     seed : int, default 0
         Decides the random configurations and all seeds.
+    steps : tuple of float, default LAB_STEPS
+        Range of `train_steps` of the random ones.
     at_once : int, default 64
         Runs a job.
     """
     drawn, source = configurations, "trainer/given"
     if isinstance(drawn, int):
-        drawn, source = draw_configurations(setup.architecture, drawn, seed), "trainer/random"
+        drawn, source = draw_configurations(setup.architecture, drawn, seed, steps), "trainer/random"
     repeated = [dict(hparams) for hparams in drawn for _ in range(seeds)]
     run_seeds = draw_seeds(len(repeated), "setup", seed, repr(setup))
     numbers = [place // seeds for place in range(len(repeated))]
+    source = source if setup.scale == "lab" else f"{source}/{setup.scale}"
     return [
         Job(setup, source, repeated[part], run_seeds[part], numbers[part])
         for part in (slice(first, first + at_once) for first in range(0, len(repeated), at_once))

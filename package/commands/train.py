@@ -53,7 +53,10 @@ def train(
     grid: Annotated[Path | None, typer.Option(help="Train random configurations of a grid of setups (TOML).")] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Runs a configuration.")] = 1,
     seed: Annotated[int, typer.Option(help="Decides the random configurations and all seeds.")] = 0,
-    scale: Annotated[Scale, typer.Option(help="Size of the tasks.")] = Scale.lab,
+    steps: Annotated[
+        tuple[int, int], typer.Option(metavar="LOW HIGH", help="Range of the random configurations' train_steps.")
+    ] = (100, 4000),
+    scale: Annotated[Scale, typer.Option(help="Size of the tasks; paper wants --steps of its size.")] = Scale.lab,
     until: Annotated[str | None, typer.Option(metavar="HH:MM", help="Begin no job after this time.")] = None,
     out: Folder = Path("runs"),
     backend: Annotated[Backend, typer.Option(help="Who works: processes here, or a cluster.")] = Backend.loky,
@@ -79,7 +82,7 @@ def train(
 
         if download_text8:
             typer.echo(f"text8 is at {fetch()}", err=True)
-        jobs = _jobs(arch, task, depth, params, random, configs, grid, seeds, seed, scale.value)
+        jobs = _jobs(arch, task, depth, params, random, configs, grid, seeds, seed, steps, scale.value)
         deadline = None if until is None else next_time(until)
         folder = RunFolder(out)
         folder.add(jobs)
@@ -90,18 +93,21 @@ def train(
 
 def _jobs(
     arch: str | None, task: str | None, depth: int, params: float | None, random: int | None, configs: Path | None,
-    grid: Path | None, seeds: int, seed: int, scale: Any,
+    grid: Path | None, seeds: int, seed: int, steps: tuple[int, int],
+    scale: Any,
 ) -> list[Job]:  # fmt: skip
     """Return what the options ask for; exactly one of random, configs and grid says which configurations."""
     from ..training.plans import read_grids, setup_jobs
 
     if sum(option is not None for option in (random, configs, grid)) != 1:
         raise typer.BadParameter("give exactly one of --random N, --configs FILE and --grid FILE.")
+    if not 1 <= steps[0] <= steps[1]:
+        raise typer.BadParameter(f"--steps LOW HIGH needs 1 <= LOW <= HIGH, got {steps[0]} {steps[1]}.")
     if grid is not None:
         return [job for part in read_grids(grid) for job in part.jobs()]
     setup = _setup(arch, task, depth, params, scale)
     if configs is None:
-        return setup_jobs(setup, random or 0, seeds=seeds, seed=seed)
+        return setup_jobs(setup, random or 0, seeds=seeds, seed=seed, steps=steps)
     return setup_jobs(setup, _read_configurations(configs), seeds=seeds, seed=seed)
 
 
