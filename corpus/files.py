@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from .archive import ARCHIVES, MEMBERS, Progress, no_progress, read_archive, read_members
 from .checks import as_corpus
-from .errors import CorpusError
+from .errors import CorpusError, printable
 from .table import Corpus
 
 ORIGINAL_SOURCE: Final = "google"
@@ -91,11 +91,13 @@ def _read_shard(path: Path) -> pd.DataFrame:
     try:
         with pq.ParquetFile(path) as file:
             cells = file.metadata.num_rows * file.metadata.num_columns
-            if cells > MAX_CELLS:
-                raise CorpusError(f"{path} declares {cells:,} cells; at most {MAX_CELLS:,} are read.")
-            return file.read().to_pandas(ignore_metadata=True, integer_object_nulls=True)
-    except (pa.ArrowException, OSError) as error:
-        raise CorpusError(f"{path} is not a readable Parquet file: {error}") from error
+            if cells <= MAX_CELLS:
+                table = file.read()
+                table.validate(full=True)  # text is decoded only when it is used, too late for a clear error
+                return table.to_pandas(ignore_metadata=True, integer_object_nulls=True)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise CorpusError(f"{path} is not a readable Parquet file: {printable(str(error))}") from error
+    raise CorpusError(f"{path} declares {cells:,} cells; at most {MAX_CELLS:,} are read.")
 
 
 def load_builtin() -> Corpus:
