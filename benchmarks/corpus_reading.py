@@ -1,8 +1,8 @@
 """Reading a member of the original archive against `numpy.load` on the same file: CPU time and peak memory.
 
-Usage: ``python benchmarks/corpus_reading.py [--rows 100000] [--smoke]``. Each reading runs in a process of its own; times
-are CPU seconds of the reading alone (imports excluded), the best of three, and memory is the peak above that of the
-imports. `numpy.load` stops at an array of dicts; `read_corpus` goes on to checked columns.
+Usage: ``python benchmarks/corpus_reading.py [--rows 100000] [--smoke]``. Each reading runs in a process of its own;
+times are CPU seconds of the reading alone (imports excluded), the best of three, and memory is the peak above that of
+the imports. `numpy.load` stops at an array of dicts; `read_corpus` goes on to checked columns.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ print(json.dumps({"rows": rows, "seconds": seconds, "megabytes": peak / 1024}))
 
 
 def make_member(path: Path, rows: int, seed: int = 0) -> None:
-    """Write a structured array as the original archive's members are described: protocol 2, an object column of dicts."""
+    """Write a structured array as the original archive's members are described: protocol 2, a column of dicts."""
     rng = np.random.default_rng(seed)
     architectures = rng.choice(list(GATES), rows)
     table = [make_run(str(architecture), rng) for architecture in architectures]

@@ -19,7 +19,7 @@ CARD: Final = Path(__file__).parent / "data" / "CARD.md"
 
 
 def describe(corpus: Corpus) -> str:
-    """Return the counts of a corpus as Markdown: by source, by task and architecture, by size and depth, its columns."""
+    """Return the counts of a corpus as Markdown: by source, task and architecture, size and depth; its columns."""
     runs = corpus.runs
     by_task = runs.groupby(["task_type", "architecture"]).size().unstack(fill_value=0)
     by_size = runs.groupby(["max_params", "n_layers"]).size().unstack(fill_value=0)

@@ -37,7 +37,8 @@ class ReadingBar:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._bar.stop()
+        if self._bar.live.is_started:  # to stop a bar that never appeared prints an empty line
+            self._bar.stop()
 
     def __call__(self, done: int, total: int, name: str) -> None:
         """Show how far the reading is."""
