@@ -1,0 +1,152 @@
+"""Fitted surrogates on disk: LightGBM's text format and JSON, with a checksum for each file. Reading runs no code.
+
+A folder holds ``registry.json`` (schema version, SHA-256 of every other file), ``surrogate.json`` (everything but the
+trees), ``rank.txt``, ``loss.txt``, ``diverge.txt`` (the trees), and, unless it was fitted on the built-in corpus,
+``runs.parquet`` (its corpus, for the evidence). The registry is written last: a folder without one is not complete.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+from ..features import Coverage, Encoder
+from .boosting import MODELS, Boosters, Settings
+from .calibration import Calibration
+from .model import Surrogate
+from .targets import LossScale
+
+SCHEMA_VERSION: Final = 1
+"""Version of the folder's format. Raise it by one when a file's meaning changes, so that an older package refuses
+what it would misread; keep one old folder as a test asset."""
+REGISTRY: Final = "registry.json"
+DESCRIPTION: Final = "surrogate.json"
+RUNS: Final = "runs.parquet"
+LIBRARIES: Final = ("lightgbm", "numpy", "pandas", "scikit-learn")
+
+
+class ModelError(ValueError):
+    """A folder of models that is missing, incomplete, damaged, or of another version."""
+
+
+def save_surrogate(surrogate: Surrogate, folder: str | os.PathLike[str]) -> None:
+    """Write a surrogate into a folder, which is made if needed; the files of an earlier surrogate are replaced.
+
+    The same surrogate gives the same bytes.
+    """
+    target = Path(folder)
+    target.mkdir(parents=True, exist_ok=True)
+    (target / REGISTRY).unlink(missing_ok=True)
+    contents = {f"{name}.txt": surrogate.boosters.models[name].model_to_string() for name in MODELS}
+    contents[DESCRIPTION] = _to_json(describe(surrogate))
+    for name, text in contents.items():
+        write_text(target / name, text)
+    listed = [*contents, *([RUNS] if (target / RUNS).exists() else [])]
+    hashes = {name: _sha256(target / name) for name in sorted(listed)}
+    write_text(target / REGISTRY, _to_json({"schema_version": SCHEMA_VERSION, "sha256": hashes}))
+
+
+def load_surrogate(folder: str | os.PathLike[str]) -> Surrogate:
+    """Read the surrogate that a folder holds, after checking every file's checksum.
+
+    Raises
+    ------
+    ModelError
+        The folder is missing, incomplete or damaged, or its format is of another version. The message names the file
+        and the command that makes a new one.
+    """
+    source = Path(folder)
+    texts = _checked_texts(source)
+    try:
+        data = json.loads(texts[DESCRIPTION])
+        return Surrogate(
+            encoder=Encoder.from_dict(data["encoder"]),
+            coverage=Coverage.from_dict(data["coverage"]),
+            boosters=_boosters(texts),
+            scale=LossScale.from_dict(data["loss_scale"]),
+            calibration=Calibration.from_dict(data["calibration"]),
+            settings=Settings(**data["settings"]),
+            corpus=data["corpus"],
+        )
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        raise ModelError(f"{source / DESCRIPTION} does not describe a surrogate ({error!r}). {_ADVICE}") from error
+
+
+def describe(surrogate: Surrogate) -> dict[str, Any]:
+    """Return everything about a surrogate but its trees, ready for JSON."""
+    return {
+        "corpus": surrogate.corpus,
+        "settings": surrogate.settings.to_dict(),
+        "libraries": {name: version(name) for name in LIBRARIES},
+        "encoder": surrogate.encoder.to_dict(),
+        "coverage": surrogate.coverage.to_dict(),
+        "loss_scale": surrogate.scale.to_dict(),
+        "calibration": surrogate.calibration.to_dict(),
+    }
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file atomically."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+_ADVICE: Final = "Fit it again: rnn-warmstart fit --corpus FILE --out DIR."
+
+
+def _checked_texts(folder: Path) -> dict[str, str]:
+    try:
+        registry = json.loads((folder / REGISTRY).read_text(encoding="utf-8"))
+        found, hashes = registry["schema_version"], dict(registry["sha256"])
+    except FileNotFoundError as error:
+        raise ModelError(f"{folder} holds no surrogate: {REGISTRY} is missing. {_ADVICE}") from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"{folder / REGISTRY} is not a registry of models ({error!r}). {_ADVICE}") from error
+    if found != SCHEMA_VERSION:
+        raise ModelError(f"{folder} has schema version {found!r}, this package reads {SCHEMA_VERSION}. {_ADVICE}")
+    needed = {DESCRIPTION, *(f"{name}.txt" for name in MODELS)}
+    if not needed <= set(hashes) <= needed | {RUNS}:
+        raise ModelError(
+            f"{folder / REGISTRY} must list {', '.join(sorted(needed))}, but lists {', '.join(hashes)}. {_ADVICE}"
+        )
+    for name, expected in hashes.items():
+        got = _sha256(folder / name)
+        if got != expected:
+            raise ModelError(f"{folder / name} is damaged: SHA-256 expected {expected}, got {got}. {_ADVICE}")
+    return {name: (folder / name).read_text(encoding="utf-8") for name in sorted(needed)}
+
+
+def _sha256(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read ({error}). {_ADVICE}") from error
+
+
+def _boosters(texts: dict[str, str]) -> Boosters:
+    import lightgbm
+
+    models = {}
+    for name in MODELS:
+        try:
+            models[name] = lightgbm.Booster(model_str=texts[f"{name}.txt"])
+        except lightgbm.basic.LightGBMError as error:
+            raise ModelError(f"{name}.txt is not a LightGBM model: {error}. {_ADVICE}") from error
+    return Boosters(models)
+
+
+def _to_json(data: dict[str, Any]) -> str:
+    return json.dumps(data, indent=1, sort_keys=False, allow_nan=False) + "\n"
