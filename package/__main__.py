@@ -1,0 +1,28 @@
+"""The command line: ``rnn-warmstart`` or ``python -m rnn_warmstart``."""
+
+from __future__ import annotations
+
+import typer
+
+from .commands.corpus import corpus
+from .commands.fit import fit
+from .commands.recommend import recommend
+from .commands.train import train, verify
+
+app = typer.Typer(
+    help="Which hyperparameters should an RNN start with? Recommendations learned from real training runs.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+for command in (recommend, corpus, fit, train, verify):
+    app.command()(command)
+
+
+def main() -> None:
+    """Run the command line."""
+    app(prog_name="rnn-warmstart")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,98 @@
+"""The way from a question to an answer: load, check, search, choose, assess."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from functools import lru_cache
+from importlib.resources import as_file, files
+from typing import Any
+
+import numpy as np
+
+from ..surrogate import Surrogate
+from ..surrogate.storage import load_surrogate
+from .evidence import nearest_runs, relevant_runs
+from .portfolio import choose_portfolio
+from .query import Query, build_query
+from .recommendation import Recommendation, RecommendedConfiguration
+from .search import Elites, as_study, query_rows, search_elites
+from .space import DEPTH, Floats, Value
+
+
+def answer(
+    arch: str,
+    task: str,
+    params: float,
+    depth: int | None,
+    n: int,
+    fixed: Mapping[str, Value] | None,
+    max_train_steps: int | None,
+    seed: int,
+    models: str | os.PathLike[str] | None,
+) -> Recommendation:
+    """Answer a question; the arguments are those of `recommend`."""
+    surrogate = _builtin_surrogate() if models is None else _surrogate_of(os.fspath(models), _version(models))
+    query = build_query(surrogate, arch, task, params, depth, n, fixed, max_train_steps, seed)
+    elites = search_elites(surrogate, query)
+    chosen = choose_portfolio(elites, query.space, query.n, query.seed)
+    configurations = _assess(surrogate, query, Elites(elites.units[chosen], elites.scores[chosen]), models)
+    return Recommendation(query, configurations, as_study(query, elites))
+
+
+def _assess(
+    surrogate: Surrogate, query: Query, elites: Elites, models: str | os.PathLike[str] | None
+) -> tuple[RecommendedConfiguration, ...]:
+    rows = query_rows(query, elites.units)
+    predicted = surrogate.predict(rows)
+    ranks = surrogate.calibration.expected_rank(elites.scores)
+    evidence = nearest_runs(surrogate, relevant_runs(models, query.architecture, query.task), rows)
+    hparams = query.space.configurations(elites.units)
+    layers = [int(item.pop(DEPTH, query.covered_depths[0][0])) for item in hparams]
+    units, counts = _sizes(surrogate, query, np.array(layers, dtype=np.float64))
+    return tuple(
+        RecommendedConfiguration(
+            hparams=hparams[row],
+            n_layers=layers[row],
+            hidden_units=_whole_or_none(units[row]),
+            num_params=_whole_or_none(counts[row]),
+            predicted_loss=float(entry["predicted_loss"]),
+            interval=(float(entry["low"]), float(entry["high"])),
+            p_diverge=float(entry["p_diverge"]),
+            expected_rank=float(ranks[row]),
+            evidence=evidence[row],
+        )
+        for row, entry in enumerate(predicted.to_dict("records"))
+    )
+
+
+def _sizes(surrogate: Surrogate, query: Query, layers: Floats) -> tuple[Floats, Floats]:
+    return surrogate.encoder.hidden_units(
+        {
+            "architecture": np.full(len(layers), query.architecture, dtype=object),
+            "task_type": np.full(len(layers), query.task, dtype=object),
+            "n_layers": layers,
+            "max_params": np.full(len(layers), float(query.params)),
+        }
+    )
+
+
+def _whole_or_none(value: Any) -> int | None:
+    return None if np.isnan(value) else int(value)
+
+
+@lru_cache(maxsize=1)
+def _builtin_surrogate() -> Surrogate:
+    with as_file(files("rnn_warmstart.models")) as folder:
+        return load_surrogate(folder)
+
+
+@lru_cache(maxsize=4)
+def _surrogate_of(folder: str, version: float) -> Surrogate:
+    return load_surrogate(folder)
+
+
+def _version(folder: str | os.PathLike[str]) -> float:
+    """Return a number that changes when the folder is fitted again."""
+    registry = os.path.join(folder, "registry.json")
+    return os.path.getmtime(registry) if os.path.exists(registry) else 0.0

@@ -1,0 +1,99 @@
+"""From a corpus to a folder of models: surrogate, its runs if it needs them, and the model card."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from ..corpus import Corpus, write_parquet
+from .boosting import Settings
+from .model import Surrogate
+from .storage import RUNS, save_surrogate, write_text
+
+CARD: Final = "CARD.md"
+
+
+def fit_folder(
+    corpus: Corpus,
+    folder: str | os.PathLike[str],
+    settings: Settings | None = None,
+    *,
+    bring_runs: bool = True,
+    progress: Callable[[str, float], None] | None = None,
+) -> Surrogate:
+    """Fit a surrogate on a corpus and write it into a folder.
+
+    Parameters
+    ----------
+    corpus : Corpus
+        At least as many setups as `settings.folds`.
+    folder : path
+        Made if needed.
+    settings : Settings, optional
+        Default: `Settings()`.
+    bring_runs : bool, default True
+        Whether the corpus is written beside the models, as the evidence of recommendations. The built-in corpus lies in
+        the package already.
+    progress : callable, optional
+        Called with (what is being done, share done).
+
+    Raises
+    ------
+    ValueError
+        The corpus has too few setups.
+    """
+    provenance = {"rows": len(corpus), "setups": corpus.summary.setups, "sha256": corpus.sha256}
+    surrogate = Surrogate.fit(corpus.runs, settings, provenance, progress)
+    target = Path(folder)
+    target.mkdir(parents=True, exist_ok=True)
+    if bring_runs:
+        write_parquet(corpus, target / RUNS)
+    else:
+        (target / RUNS).unlink(missing_ok=True)
+    save_surrogate(surrogate, target)
+    write_text(target / CARD, write_card(surrogate))
+    return surrogate
+
+
+def write_card(surrogate: Surrogate) -> str:
+    """Return the model card: what the models are, on what they were fitted, what was measured where."""
+    corpus, settings = surrogate.corpus, surrogate.settings
+    return f"""# Model card
+
+Gradient-boosted trees (LightGBM) that predict the outcome of an RNN training run from its configuration and setup.
+
+| | |
+|---|---|
+| corpus | {corpus["rows"]:,} runs in {corpus["setups"]:,} setups, SHA-256 {corpus["sha256"]} |
+| features | {len(surrogate.encoder.features)}, listed in surrogate.json |
+| trees | {settings.trees} for rank and loss, {settings.diverge_trees} for divergence, {settings.leaves} leaves each |
+| seed | {settings.seed} |
+
+## Models and targets
+
+Losses have heavy tails and differ in unit from task to task, so no model is fitted on a loss.
+
+- `rank.txt` (L2): normal score of the run's rank within its setup; diverged runs rank last.
+- `loss.txt` (L2): normal score of the run's loss within its task; it goes back to the task's unit through the task's
+  quantiles. Predictions never leave what the task's runs reached.
+- `diverge.txt` (log loss): whether the run diverged.
+
+The ranking score is the mean of the first two. Splits are extremely randomised, which averages out the noise of single
+runs. Targets, objectives and sizes were compared on held-out setups; the table is printed by
+`python benchmarks/surrogate_choices.py` and lies in `benchmarks/results/surrogate_choices.md`.
+
+## Calibration
+
+On cross-fitted predictions ({settings.folds} folds, no setup in two of them): conformal residuals by task and predicted level for the
+intervals, isotonic regression for expected rank and risk to diverge. What held-out setups give is printed by
+`python benchmarks/heldout_setups.py` and lies in `benchmarks/results/heldout_setups.md`.
+
+## Limits
+
+- Intervals hold on average over setups like the corpus's, not for every setup, and not outside its sizes, depths and
+  training lengths: there, predictions are those of the nearest that the corpus covers, and `recommend` says so.
+- The expected rank cannot be finer than the number of runs a setup has.
+- The tasks are small; larger data and longer trainings may prefer other configurations.
+"""
