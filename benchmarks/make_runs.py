@@ -4,6 +4,7 @@
     nice -n 19 python benchmarks/make_runs.py work FOLDER --workers 2 [--until 02:30]
     python benchmarks/make_runs.py propose FOLDER         # adds configurations that the recommender proposes
     python benchmarks/make_runs.py collect FOLDER         # FOLDER/trainer_runs.parquet, and what is in it
+    python benchmarks/make_runs.py merge FOLDER           # the built-in corpus takes them in
 
 `work` takes up where the last one stopped, however it stopped; several may run side by side. text8 is read from the
 path in RNN_WARMSTART_TEXT8.
@@ -148,6 +149,19 @@ def collect(folder: Path) -> None:
     typer.echo(
         f"{len(runs)} runs, {runs['wall_seconds'].sum():.0f} core seconds, {runs['diverged'].mean():.1%} diverged"
     )
+
+
+@app.command()
+def merge(folder: Path, built_in: Path = Path("corpus/data/runs.parquet")) -> None:
+    """Put the gathered runs in place of the trainer's earlier ones in the built-in corpus; the lab's runs stay."""
+    import pandas as pd
+    from rnn_warmstart.corpus import as_corpus, read_corpus, write_parquet
+
+    lab = read_corpus(built_in).runs.query("source == 'lab'")
+    merged = as_corpus(pd.concat([lab, read_corpus(folder / "trainer_runs.parquet").runs], ignore_index=True))
+    write_parquet(merged, built_in)
+    typer.echo(str(merged))
+    typer.echo("Now: python -m rnn_warmstart.corpus.card && rnn-warmstart fit --out models")
 
 
 if __name__ == "__main__":
