@@ -24,7 +24,7 @@ from rnn_warmstart.training.folder import RunFolder  # noqa: E402
 from rnn_warmstart.training.plans import Grid, read_grids, setup_jobs  # noqa: E402
 from rnn_warmstart.training.runs import Job, make_runs  # noqa: E402
 from rnn_warmstart.training.setups import Setup  # noqa: E402
-from rnn_warmstart.training.verify import compare, verification_jobs  # noqa: E402
+from rnn_warmstart.training.verify import Verification, compare, verification_jobs  # noqa: E402
 from typer.testing import CliRunner  # noqa: E402
 
 GRID = Grid(("rnn", "gru"), ("mem_thru", "rcf"), (1,), (200,), configurations=3, rounds=2, steps=(20, 60))
@@ -270,8 +270,35 @@ def test_a_verification_ranks_recommendations_among_random_ones():
     assert (table["lowest"] <= table["measured_loss"]).all() and (table["measured_loss"] <= table["highest"]).all()
     assert table["beaten_by"][0] == np.mean(found.random_losses < table["measured_loss"][0]) < table["beaten_by"][1]
     lines = found.plot(60).splitlines()
-    assert sum(line.count(".") for line in lines[:-1]) == 20 and max(map(len, lines)) == 60
-    assert lines[-4].strip() == "1" and lines[-3].strip() == "2"
+    assert max(map(len, lines)) == 60 and lines[-1].startswith("a dot: ")
+    assert lines[-5].strip() == "1" and lines[-4].strip() == "2"
+
+
+def test_a_plot_puts_everything_in_its_place():
+    table = pd.DataFrame({"measured_loss": [1.0, 10.0, np.inf]})
+    random_losses = np.array([1.0] * 3 + [10.0] * 20 + [100.0] * 6 + [1e9, np.inf])
+    lines = Verification(Setup("gru", "rcf", 1, 400), table, random_losses).plot(41).splitlines()
+    assert lines[-6:] == [
+        "1",
+        " " * 20 + "2",
+        " " * 40 + "3",
+        "-" * 41,
+        "1" + "100".rjust(40),
+        "a dot: 3 random configurations",
+    ]
+    piles = ["".join(line.ljust(41)[place] for line in lines[:-6]).count(".") for place in (0, 20, 40)]
+    assert piles == [1, 7, 3]  # 3, 20 and 8 runs, three a dot
+    assert sum(line.count(".") for line in lines[:-6]) == 11
+
+
+def test_a_plot_of_diverged_runs_has_them_at_the_right():
+    table = pd.DataFrame({"measured_loss": [np.inf]})
+    lines = Verification(Setup("gru", "rcf", 1, 400), table, np.array([np.inf])).plot(10).splitlines()
+    assert lines[:2] == [" " * 9 + ".", " " * 9 + "1"]
+
+
+def test_a_verification_needs_something_to_verify():
+    setup = Setup("gru", "rcf", 1, 400)
     with pytest.raises(ValueError, match="at least one recommendation"):
         verification_jobs(setup, [], 20)
 
@@ -327,7 +354,6 @@ class Recommended:
 
 @pytest.mark.parametrize("depth", [None, 3])
 def test_verify_trains_the_recommended_and_random_ones(tmp_path, monkeypatch, depth):
-    import rnn_warmstart.recommend as target
     import typer
     from rnn_warmstart.commands.train import verify
 
@@ -337,7 +363,7 @@ def test_verify_trains_the_recommended_and_random_ones(tmp_path, monkeypatch, de
         asked.append((arch, task, params, depth, n))
         return Recommended(n, depth)
 
-    monkeypatch.setattr(target, "recommend", recommend, raising=False)
+    monkeypatch.setattr(sys.modules["rnn_warmstart.recommend"], "recommend", recommend)
     app = typer.Typer()
     app.command()(verify)
     arguments = ["--arch", "gru", "--task", "rcf", "--params", "600", "--n", "2", "--random", "4", "--workers", "1"]

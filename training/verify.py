@@ -16,6 +16,8 @@ from .runs import Job, draw_seeds
 from .setups import Setup
 
 PLOT_WIDTH: Final = 72
+PILE_HEIGHT: Final = 8
+"""Most dots on top of each other."""
 
 
 @dataclass(frozen=True)
@@ -38,26 +40,31 @@ class Verification:
     random_losses: NDArray[np.float64]
 
     def plot(self, width: int = PLOT_WIDTH) -> str:
-        """Return a plot in text: random configurations as dots (piled up), recommendations by their number below.
+        """Return a plot in text: random configurations as piles of dots, recommendations by their number below.
 
-        The axis is logarithmic, from the lowest loss to the highest finite one; diverged runs pile up at its right end.
+        The axis is logarithmic, from the lowest loss to the worst recommendation or the 90th percentile of the random
+        ones, whichever is more; what lies beyond, diverged runs too, piles up at its right end.
         """
-        measured = self.recommended["measured_loss"].to_numpy()
-        losses = np.concatenate([self.random_losses, measured])
-        low, high = np.log(max(losses.min(), 1e-12)), np.log(max(losses[np.isfinite(losses)].max(initial=1e-12), 1e-12))
+        measured = self.recommended["measured_loss"].to_numpy(dtype=np.float64)
+        ordered = np.sort(self.random_losses)
+        ends = np.concatenate([measured, ordered[[0, int(0.9 * (len(ordered) - 1))]]])
+        finite = ends[np.isfinite(ends)] if np.isfinite(ends).any() else np.ones(1)  # all diverged: all at the right
+        low, high = max(float(finite.min()), 1e-12), max(float(finite.max()), 1e-12)
+        piles = np.bincount(_places(self.random_losses, low, high, width), minlength=width)
+        each = -(-int(piles.max()) // PILE_HEIGHT)
+        heights = reversed(range(-(-int(piles.max()) // each)))
+        dots = ["".join("." if pile > height * each else " " for pile in piles) for height in heights]
+        places = _places(measured, low, high, width)
+        numbers = [" " * place + str(number) for number, place in enumerate(places, start=1)]
+        scale = f"{low:.4g}" + f"{high:.4g}".rjust(width - len(f"{low:.4g}"))
+        caption = f"a dot: {each} random configuration{'s' * (each > 1)}"
+        return "\n".join([*dots, *numbers, "-" * width, scale, caption])
 
-        def places(values: NDArray[np.float64]) -> NDArray[np.int64]:
-            share = (np.log(np.clip(values, 1e-12, np.exp(high))) - low) / max(high - low, 1e-12)
-            return np.clip(np.round(share * (width - 1)), 0, width - 1).astype(np.int64)
 
-        counts = np.bincount(places(self.random_losses), minlength=width)
-        lines = [
-            "".join("." if count >= row else " " for count in counts) for row in range(counts.max(initial=1), 0, -1)
-        ]
-        for number, place in enumerate(places(measured), start=1):
-            lines.append(" " * place + str(number))
-        scale = f"{np.exp(low):.4g}".ljust(width - 10) + f"{np.exp(high):.4g}".rjust(10)
-        return "\n".join([*lines, "-" * width, scale])
+def _places(losses: NDArray[np.float64], low: float, high: float, width: int) -> NDArray[np.int64]:
+    """Return the columns of losses on a logarithmic axis."""
+    share = np.where(losses > high, 1, np.log(np.clip(losses, low, high) / low) / max(np.log(high / low), 1e-12))
+    return np.round(share * (width - 1)).astype(np.int64)
 
 
 def verification_jobs(
