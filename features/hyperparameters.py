@@ -97,7 +97,7 @@ def encode_category(values: Any, choices: tuple[str, ...], what: str) -> NDArray
     """Map names to their index in `choices`, null to NaN; raise ValueError on an unknown name."""
     names = pd.Series(values, dtype=object)
     missing = names.isna().to_numpy()
-    codes = pd.Index(choices).get_indexer(names.astype(str).where(~missing, "")).astype(np.float64)
+    codes = pd.Index(choices).get_indexer(pd.Index(names.astype(str).where(~missing, ""))).astype(np.float64)
     strangers = (codes < 0) & ~missing
     if strangers.any():
         raise unknown(what, str(names[strangers].iloc[0]), choices)

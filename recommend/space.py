@@ -128,7 +128,8 @@ class Space:
         for name, condition in conditions.items():
             absent = ~np.isin(columns[condition.parent].astype(str), condition.choices)
             if absent.any():
-                columns[name] = np.where(absent, None, columns[name].astype(object))
+                columns[name] = columns[name].astype(object)
+                columns[name][absent] = None
         return columns
 
     def configurations(self, units: Floats) -> list[dict[str, Value]]:

@@ -32,7 +32,7 @@ def score_setups(runs: pd.DataFrame, prediction: pd.DataFrame) -> pd.DataFrame:
     ranks = table.groupby("code")[["loss", "score"]].rank()
     spearman = _correlation(ranks["loss"].to_numpy(), ranks["score"].to_numpy(), codes)
     first = table.loc[table.groupby("code")["score"].idxmin()].set_index("code")["loss"]
-    better = pd.Series(loss < first.loc[codes].to_numpy()).groupby(codes).mean()
+    better = (table["loss"] < table["code"].map(first)).groupby(codes).mean()
     inside = (loss >= prediction["low"].to_numpy()) & (loss <= prediction["high"].to_numpy())
     setups = runs.loc[:, list(SETUP)].assign(code=codes).drop_duplicates("code").set_index("code").sort_index()
     setups["runs"] = table.groupby("code").size()
@@ -48,5 +48,5 @@ def _correlation(x: NDArray[np.float64], y: NDArray[np.float64], group: NDArray[
     centred = frame - frame.groupby(group).transform("mean")
     products = pd.DataFrame({"xy": centred["x"] * centred["y"], "xx": centred["x"] ** 2, "yy": centred["y"] ** 2})
     sums = products.groupby(group).sum()
-    spread = np.sqrt(sums["xx"] * sums["yy"])
+    spread = (sums["xx"] * sums["yy"]) ** 0.5
     return sums["xy"] / spread.where(spread > 0)

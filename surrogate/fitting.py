@@ -86,9 +86,9 @@ runs. Targets, objectives and sizes were compared on held-out setups; the table 
 
 ## Calibration
 
-On cross-fitted predictions ({settings.folds} folds, no setup in two of them): conformal residuals by task and predicted level for the
-intervals, isotonic regression for expected rank and risk to diverge. What held-out setups give is printed by
-`python benchmarks/heldout_setups.py` and lies in `benchmarks/results/heldout_setups.md`.
+On cross-fitted predictions ({settings.folds} folds, no setup in two of them): conformal residuals by task and predicted
+level for the intervals, isotonic regression for expected rank and risk to diverge. What held-out setups give is printed
+by `python benchmarks/heldout_setups.py` and lies in `benchmarks/results/heldout_setups.md`.
 
 ## Limits
 

@@ -34,7 +34,7 @@ def usable_loss(runs: pd.DataFrame) -> NDArray[np.float64]:
 
 def setup_codes(runs: pd.DataFrame) -> NDArray[np.int64]:
     """Number the setups from 0; runs of one setup share a number. Shape (n_runs,)."""
-    return runs.groupby(list(SETUP), sort=True).ngroup().to_numpy(np.int64)
+    return np.asarray(runs.groupby(list(SETUP), sort=True).ngroup(), dtype=np.int64)
 
 
 def rank_quantiles(runs: pd.DataFrame) -> NDArray[np.float64]:
@@ -86,7 +86,7 @@ class LossScale:
 
     def scores(self, runs: pd.DataFrame) -> NDArray[np.float64]:
         """Return the loss score of each run within its task, shape (n_runs,)."""
-        tasks = runs.groupby("task_type", sort=True).ngroup().to_numpy(np.int64)
+        tasks = np.asarray(runs.groupby("task_type", sort=True).ngroup(), dtype=np.int64)
         return np.asarray(ndtri(_quantiles(usable_loss(runs), tasks)))
 
     def losses(self, scores: NDArray[np.float64], tasks: NDArray[np.object_]) -> NDArray[np.float64]:

@@ -35,21 +35,26 @@ def recommend(
     """Recommend configurations to train an RNN with first, best first.
 
     Each comes with the loss to expect (median and 90 % interval), the risk to diverge, the share of random
-    configurations that are better, and the nearest real runs. Warnings say where the question leaves what the runs cover.
+    configurations that are better, and the losses of the nearest real runs. Warnings say where the question leaves
+    what the runs cover.
 
     Examples: `rnn-warmstart recommend --arch gru --task text8 --params 1e6`,
     `rnn-warmstart recommend --arch lstm --task rcf --params 2e4 --depth 2 --fix optimizer=Adam --json`.
     """
     from ..recommend import recommend as search
+    from ..surrogate.storage import ModelError
 
     fixed = dict(_parse(text) for text in fix or [])
     try:
         found = search(
             arch, task, params, depth=depth, n=n, fixed=fixed, max_train_steps=max_train_steps, seed=seed, models=models
         )
-    except ValueError as error:
+    except ModelError as error:
         typer.echo(f"Error: {error}", err=True)
         raise typer.Exit(1) from None
+    except ValueError as error:
+        typer.echo(f"Error: {error}", err=True)
+        raise typer.Exit(2) from None
     if json:
         typer.echo(found.to_json())
     else:
