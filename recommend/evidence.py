@@ -6,7 +6,7 @@ import os
 from functools import lru_cache
 from importlib.resources import as_file, files
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -16,13 +16,16 @@ from ..corpus import HP_PREFIX, SETUP, configurations
 from ..surrogate import Surrogate
 from ..surrogate.storage import RUNS
 
+TREES: Final = 200
+"""Trees of the rank model that are asked whether two configurations are alike: the first, which split on what matters
+most."""
 Table = dict[str, NDArray[Any]]
 
 
 def nearest_runs(surrogate: Surrogate, runs: pd.DataFrame, rows: Table, n: int = 3) -> list[list[dict[str, Any]]]:
     """Return, for each query row, the n runs most like it, most alike first.
 
-    The similarity of two configurations is the share of the rank model's trees in which they fall into the same leaf
+    The similarity of two configurations is the share of the rank model's first `TREES` trees in which they fall into the same leaf
     (the proximity of Breiman 2001), from 0 to 1: what the model treats alike counts as near.
 
     Parameters
@@ -43,7 +46,9 @@ def nearest_runs(surrogate: Surrogate, runs: pd.DataFrame, rows: Table, n: int =
     if runs.empty:
         return [[] for _ in rows["architecture"]]
     model = surrogate.boosters.models["rank"]
-    known, asked = (model.predict(surrogate.encoder.transform(table), pred_leaf=True) for table in (runs, rows))
+    known, asked = (
+        model.predict(surrogate.encoder.transform(table), pred_leaf=True, num_iteration=TREES) for table in (runs, rows)
+    )
     similarity = np.array([(known == leaves).mean(axis=1) for leaves in asked])
     order = np.argsort(-similarity, axis=1, kind="stable")[:, :n]
     return [_describe(runs.iloc[best], similarity[row, best]) for row, best in enumerate(order)]

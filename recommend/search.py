@@ -20,14 +20,14 @@ from .space import DEPTH, Floats, Space, as_rows
 if TYPE_CHECKING:
     import optuna
 
-RANDOM: Final = 3000
+RANDOM: Final = 1000
 """Random configurations to start from."""
-GENERATIONS: Final = 4
-CHILDREN: Final = 750
-PARENTS: Final = 60
+GENERATIONS: Final = 6
+CHILDREN: Final = 300
+PARENTS: Final = 40
 ELITES: Final = 64
 """Configurations that are judged with their neighbourhood and enter the study."""
-NEIGHBOURS: Final = 12
+NEIGHBOURS: Final = 8
 NEIGHBOURHOOD: Final = 0.045
 """Standard deviation of a neighbour in the unit cube: a factor of 1.5 on a scale of four decades."""
 
@@ -74,6 +74,7 @@ def search_elites(surrogate: Surrogate, query: Query) -> Elites:
         children = _children(units[best], 0.15 / 2**generation, rng)
         units, scores = np.vstack([units, children]), np.concatenate([scores, judge(children)])
     best = np.argsort(scores, kind="stable")
+    best = best[: 2 * ELITES]  # generous, as some repeat each other
     best = best[_first_of_each(space, units[best])][:ELITES]
     robust = (scores[best] + _neighbourhood(units[best], judge, rng)) / 2
     order = np.argsort(robust, kind="stable")
