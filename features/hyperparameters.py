@@ -95,11 +95,20 @@ def _looks_logarithmic(numbers: NDArray[np.float64]) -> bool:
 
 def encode_category(values: Any, choices: tuple[str, ...], what: str) -> NDArray[np.float64]:
     """Map names to their index in `choices`, null to NaN; raise ValueError on an unknown name."""
-    names = pd.Series(values, dtype=object)
-    missing = names.isna().to_numpy()
-    codes = pd.Index(choices).get_indexer(pd.Index(names.astype(str).where(~missing, ""))).astype(np.float64)
-    strangers = (codes < 0) & ~missing
-    if strangers.any():
-        raise unknown(what, str(names[strangers].iloc[0]), choices)
-    codes[missing] = np.nan
+    names = np.asarray(values, dtype=object)
+    codes = pd.Index(choices, dtype=object).get_indexer(pd.Index(names, dtype=object)).astype(np.float64)
+    if (codes < 0).any():
+        missing = np.asarray(pd.isna(names))
+        strangers = (codes < 0) & ~missing
+        codes[missing] = np.nan
+        codes[strangers] = _as_text(names[strangers], choices, what)
+    return codes
+
+
+def _as_text(names: NDArray[np.object_], choices: tuple[str, ...], what: str) -> NDArray[np.float64]:
+    """Encode values that are not text (flags, say) by their text; raise ValueError on an unknown one."""
+    texts = pd.Index([str(name) for name in names], dtype=object)
+    codes = pd.Index(choices, dtype=object).get_indexer(texts).astype(np.float64)
+    if (codes < 0).any():
+        raise unknown(what, texts[int(np.argmax(codes < 0))], choices)
     return codes

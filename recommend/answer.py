@@ -16,7 +16,7 @@ from .evidence import nearest_runs, relevant_runs
 from .portfolio import choose_portfolio
 from .query import Query, build_query
 from .recommendation import Recommendation, RecommendedConfiguration
-from .search import Elites, as_study, query_rows, search_elites
+from .search import Elites, query_rows, search_elites
 from .space import DEPTH, Floats, Value
 
 
@@ -37,7 +37,7 @@ def answer(
     elites = search_elites(surrogate, query)
     chosen = choose_portfolio(elites, query.space, query.n, query.seed)
     configurations = _assess(surrogate, query, Elites(elites.units[chosen], elites.scores[chosen]), models)
-    return Recommendation(query, configurations, as_study(query, elites))
+    return Recommendation(query, configurations, elites)
 
 
 def _assess(

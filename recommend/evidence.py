@@ -10,6 +10,8 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from ..corpus import HP_PREFIX, SETUP, configurations
@@ -25,8 +27,8 @@ Table = dict[str, NDArray[Any]]
 def nearest_runs(surrogate: Surrogate, runs: pd.DataFrame, rows: Table, n: int = 3) -> list[list[dict[str, Any]]]:
     """Return, for each query row, the n runs most like it, most alike first.
 
-    The similarity of two configurations is the share of the rank model's first `TREES` trees in which they fall into the same leaf
-    (the proximity of Breiman 2001), from 0 to 1: what the model treats alike counts as near.
+    The similarity of two configurations is the share of the rank model's first `TREES` trees that put them into one
+    leaf (the proximity of Breiman 2001), from 0 to 1: what the model treats alike counts as near.
 
     Parameters
     ----------
@@ -85,7 +87,8 @@ def relevant_runs(models: str | os.PathLike[str] | None, architecture: str, task
 
 @lru_cache(maxsize=32)
 def _read(path: str, architecture: str, task: str) -> pd.DataFrame:
-    both = [("architecture", "==", architecture), ("task_type", "==", task)]
-    runs = pd.read_parquet(path, filters=both)
-    runs = runs if len(runs) else pd.read_parquet(path, filters=both[1:])
+    table = pq.ParquetFile(path).read()
+    table = table.filter(pc.equal(table["task_type"], task))
+    both = table.filter(pc.equal(table["architecture"], architecture))
+    runs = (both if both.num_rows else table).to_pandas(ignore_metadata=True, integer_object_nulls=True)
     return runs.loc[:, [not str(name).startswith(HP_PREFIX) or bool(runs[name].notna().any()) for name in runs]]

@@ -40,7 +40,5 @@ def _draws(elites: Elites, space: Space, seed: int) -> Floats:
     """Return draws of the true scores, shape (DRAWS, n_elites)."""
     distance = space.distance(elites.units, elites.units)
     covariance = np.exp(-0.5 * (distance / REACH) ** 2) + 1e-6 * np.eye(len(distance))
-    values, vectors = np.linalg.eigh(covariance)
-    root = vectors * np.sqrt(np.maximum(values, 0))
     noise = np.random.default_rng([seed, 1]).standard_normal((DRAWS, len(distance)))
-    return elites.scores + UNCERTAINTY * noise @ root.T
+    return elites.scores + UNCERTAINTY * noise @ np.linalg.cholesky(covariance).T

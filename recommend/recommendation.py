@@ -6,9 +6,11 @@ import html
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from .query import Query
+from .search import Elites, as_study
 from .space import DEPTH, Value
 
 if TYPE_CHECKING:
@@ -70,13 +72,18 @@ class Recommendation:
         What was asked.
     configurations : tuple of RecommendedConfiguration
         Best first.
-    study : optuna.Study
-        The surrogate's elites that they were chosen from, as completed trials (value: ranking score, lower is better).
+    elites : Elites
+        What they were chosen from.
     """
 
     query: Query
     configurations: tuple[RecommendedConfiguration, ...]
-    study: optuna.Study = field(repr=False)
+    elites: Elites = field(repr=False)
+
+    @cached_property
+    def study(self) -> optuna.Study:
+        """The elites as completed trials of an Optuna study (value: ranking score, lower is better)."""
+        return as_study(self.query, self.elites)
 
     @property
     def warnings(self) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 RANDOM: Final = 1000
 """Random configurations to start from."""
-GENERATIONS: Final = 6
+GENERATIONS: Final = 5
 CHILDREN: Final = 300
 PARENTS: Final = 40
 ELITES: Final = 64
