@@ -20,11 +20,11 @@ from .space import DEPTH, Floats, Space, as_rows
 if TYPE_CHECKING:
     import optuna
 
-RANDOM: Final = 1000
+RANDOM: Final = 800
 """Random configurations to start from."""
 GENERATIONS: Final = 5
-CHILDREN: Final = 300
-PARENTS: Final = 40
+CHILDREN: Final = 250
+PARENTS: Final = 20
 ELITES: Final = 64
 """Configurations that are judged with their neighbourhood and enter the study."""
 NEIGHBOURS: Final = 8
