@@ -1,0 +1,38 @@
+"""What every result says of itself, and how results are written."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from rnn_warmstart.corpus import Corpus
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def provenance(corpus: Corpus, seed: int) -> dict[str, Any]:
+    """Return commit, corpus and library versions; the commit is marked where files differ from it."""
+    git = ["git", "-C", str(RESULTS.parent), "describe", "--always", "--dirty", "--abbrev=12"]
+    commit = subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip() or "unknown"
+    libraries = {name: version(name) for name in ("lightgbm", "numpy", "pandas", "scikit-learn", "optuna")}
+    found = {"rows": len(corpus), "setups": corpus.summary.setups, "sha256": corpus.sha256}
+    return {"commit": commit, "seed": seed, "corpus": found, "libraries": libraries}
+
+
+def write_result(name: str, result: dict[str, Any], text: str) -> None:
+    """Write ``results/<name>.json`` and ``results/<name>.md``, each at once."""
+    RESULTS.mkdir(exist_ok=True)
+    for suffix, content in ((".json", json.dumps(result, indent=1) + "\n"), (".md", text)):
+        draft = RESULTS / f".{name}{suffix}.tmp"
+        draft.write_text(content, encoding="utf-8")
+        os.replace(draft, RESULTS / f"{name}{suffix}")
+
+
+def markdown_table(header: list[str], rows: list[list[str]]) -> str:
+    """Return a Markdown table."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
