@@ -114,12 +114,13 @@ def as_text(result: dict[str, Any]) -> str:
         for name, figures in result["groups"].items()
     ]
     origin, diverged = result["provenance"], result["diverged"]
+    corpus = origin["corpus"]
     return (
         f"# Held-out setups\n\n`python benchmarks/heldout_setups.py --seed {origin['seed']}`, commit "
-        f"{origin['commit']}, corpus of {origin['corpus']['rows']:,} runs in {origin['corpus']['setups']} setups, SHA-256 "
-        f"{origin['corpus']['sha256']}.\n\nrho: Spearman's, between predicted and true rank of a setup's runs, mean over "
-        f"setups. Better than first choice: share of the setup's runs that are better than the one the surrogate puts "
-        f"first. {result['setups_too_small']} setups with fewer than {LEAST_RUNS} runs are not judged.\n\n"
+        f"{origin['commit']}, corpus of {corpus['rows']:,} runs in {corpus['setups']} setups, SHA-256 "
+        f"{corpus['sha256']}.\n\nrho: Spearman's, between predicted and true rank of a setup's runs, mean over "
+        f"setups. Better than first choice: share of the setup's runs that are better than the one the surrogate "
+        f"puts first. {result['setups_too_small']} setups with fewer than {LEAST_RUNS} runs are not judged.\n\n"
         + markdown_table(header, rows)
         + f"\nDivergence: AUC {diverged['auc']:.3f}, Brier score {diverged['brier']:.4f} at {diverged['share']:.2%} "
         f"diverged. Intervals cover 80 to 97 % in {result['share_of_setups_covered_80_to_97']:.0%} of the setups.\n"
