@@ -1,0 +1,22 @@
+"""What several tests share."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+from rnn_warmstart.corpus import load_builtin
+from rnn_warmstart.surrogate import Settings, Surrogate
+
+
+@pytest.fixture(scope="session")
+def runs() -> pd.DataFrame:
+    """Some of the lab's runs: 8 of each of its setups."""
+    table = load_builtin().runs
+    lab = table[table["source"] == "lab"]
+    return lab[lab["hyper_iter"] < 8].reset_index(drop=True)
+
+
+@pytest.fixture(scope="session")
+def small(runs: pd.DataFrame) -> Surrogate:
+    """A surrogate fitted in seconds."""
+    return Surrogate.fit(runs, Settings(trees=30, diverge_trees=10, folds=2), {"rows": len(runs)})
