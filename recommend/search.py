@@ -130,5 +130,5 @@ def _first_of_each(space: Space, units: Floats) -> NDArray[np.int64]:
 def _neighbourhood(units: Floats, judge: Any, rng: np.random.Generator) -> Floats:
     """Return the mean score of random neighbours of each point, shape (n,)."""
     steps = NEIGHBOURHOOD * rng.standard_normal((len(units), NEIGHBOURS, units.shape[1]))
-    around = np.clip(units[:, None, :] + steps, 0, 1).reshape(-1, units.shape[1])
+    around = np.clip(units[:, None, :] + steps, 0, 1).reshape(len(units) * NEIGHBOURS, units.shape[1])
     return judge(around).reshape(len(units), NEIGHBOURS).mean(axis=1)

@@ -1,0 +1,113 @@
+"""Why the surrogate is built as it is: targets, splits and features compared on held-out setups.
+
+    python benchmarks/surrogate_choices.py            # benchmarks/results/surrogate_choices.{json,md}
+    python benchmarks/surrogate_choices.py --smoke    # seconds, writes nothing
+
+Cross-fitted over five folds by setup on the lab's runs (32 in every setup, so that the setups weigh the same); scores are
+per setup, then their mean.
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+import lightgbm
+import numpy as np
+import pandas as pd
+from provenance import markdown_table, provenance, write_result
+from rich.progress import track
+from rnn_warmstart.corpus import load_builtin
+from rnn_warmstart.features import Encoder
+from rnn_warmstart.surrogate import Settings, score_setups
+from rnn_warmstart.surrogate.boosting import setup_folds
+from rnn_warmstart.surrogate.targets import LossScale, rank_quantiles, rank_scores, usable_loss
+
+
+def clipped_log_loss(runs: pd.DataFrame) -> np.ndarray:
+    """Return log losses in units of the task's spread, bad ones clipped at three quartile distances above the median."""
+    logs = pd.Series(np.log(np.clip(usable_loss(runs), 1e-4, 1e3)))
+    by_task = logs.groupby(runs["task_type"].to_numpy())
+    middle, upper = by_task.transform("median"), by_task.transform(lambda values: values.quantile(0.75))
+    clipped = np.minimum(logs, middle + 3 * (upper - middle) + 0.3)
+    return ((clipped - middle) / clipped.groupby(runs["task_type"].to_numpy()).transform("std")).to_numpy()
+
+
+def cross_fit(
+    matrix: np.ndarray,
+    target: np.ndarray,
+    runs: pd.DataFrame,
+    names: list[str],
+    categorical: list[str],
+    parameters: dict[str, Any],
+    rounds: int,
+) -> np.ndarray:
+    """Return predictions of models that have not seen the run's setup."""
+    predicted = np.empty(len(runs))
+    for rows in setup_folds(runs, 5, 0):
+        data = lightgbm.Dataset(matrix[~rows], target[~rows], feature_name=names, categorical_feature=categorical)
+        predicted[rows] = lightgbm.train(parameters, data, rounds).predict(matrix[rows])
+    return predicted
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--smoke", action="store_true", help="few runs and trees; writes nothing")
+    smoke = parser.parse_args().smoke
+    corpus = load_builtin()
+    runs = corpus.runs[corpus.runs["source"] == "lab"].reset_index(drop=True)
+    runs = runs.iloc[::8].reset_index(drop=True) if smoke else runs
+    encoder = Encoder.fit(runs)
+    whole = encoder.transform(runs)
+    targets = {
+        "rank score": (rank_scores(runs), "l2"),
+        "rank score, L1": (rank_scores(runs), "l1"),
+        "rank score, Huber": (rank_scores(runs), "huber"),
+        "rank quantile": (rank_quantiles(runs), "l2"),
+        "loss score": (LossScale.fit(runs).scores(runs), "l2"),
+        "clipped log loss": (clipped_log_loss(runs), "l2"),
+        "clipped log loss, L1": (clipped_log_loss(runs), "l1"),
+    }
+    plans = [(name, True, True) for name in targets]
+    plans += [(name, *how) for name in ("rank score", "loss score") for how in ((False, True), (True, False))]
+    fitted: dict[tuple[str, bool, bool], np.ndarray] = {}
+    for name, random_splits, derived in track(plans, "fitting", transient=True):
+        first_derived = encoder.features.index("train_steps") + 1
+        names = list(encoder.features if derived else encoder.features[:first_derived])
+        target, objective = targets[name]
+        parameters = Settings().parameters("rank") | {"objective": objective, "extra_trees": random_splits}
+        fitted[name, random_splits, derived] = cross_fit(
+            whole[:, : len(names)], target, runs, names, encoder.categorical, parameters, 20 if smoke else 800
+        )
+    both = (fitted["rank score", True, True] + fitted["loss score", True, True]) / 2
+    fitted["mean of rank and loss score (shipped)", True, True] = both
+    table = []
+    for (name, random_splits, derived), predicted in fitted.items():
+        scores = score_setups(runs, pd.DataFrame({"score": predicted, "low": 0.0, "high": 0.0}))
+        table.append(
+            {
+                "target": name,
+                "splits": "random" if random_splits else "exact",
+                "derived columns": "yes" if derived else "no",
+                "rho": scores["spearman"].mean(),
+                "better than first choice": scores["better_than_first"].mean(),
+            }
+        )
+    table.sort(key=lambda row: -row["rho"])
+    origin = provenance(corpus, 0)
+    rows = [
+        [row["target"], row["splits"], row["derived columns"], f"{row['rho']:.4f}",
+         f"{row['better than first choice']:.1%}"] for row in table
+    ]  # fmt: skip
+    text = (
+        f"# Choices behind the surrogate\n\n`python benchmarks/surrogate_choices.py`, commit {origin['commit']}, "
+        f"{len(runs):,} runs of source lab, corpus SHA-256 {origin['corpus']['sha256']}, seed 0.\n\n"
+        + markdown_table(["target", "splits", "derived columns", "rho", "better than first choice"], rows)
+    )
+    if not smoke:
+        write_result("surrogate_choices", {"provenance": origin, "choices": table}, text)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
