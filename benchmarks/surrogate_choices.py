@@ -3,8 +3,8 @@
     python benchmarks/surrogate_choices.py            # benchmarks/results/surrogate_choices.{json,md}
     python benchmarks/surrogate_choices.py --smoke    # seconds, writes nothing
 
-Cross-fitted over five folds by setup on the lab's runs (32 in every setup, so that the setups weigh the same); scores are
-per setup, then their mean.
+Cross-fitted over five folds by setup on the lab's runs (32 in every setup, so that the setups weigh the same); scores
+are per setup, then their mean.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from rnn_warmstart.surrogate.targets import LossScale, rank_quantiles, rank_scor
 
 
 def clipped_log_loss(runs: pd.DataFrame) -> np.ndarray:
-    """Return log losses in units of the task's spread, bad ones clipped at three quartile distances above the median."""
+    """Return log losses in units of the task's spread, clipped at three quartile distances above the median."""
     logs = pd.Series(np.log(np.clip(usable_loss(runs), 1e-4, 1e3)))
     by_task = logs.groupby(runs["task_type"].to_numpy())
     middle, upper = by_task.transform("median"), by_task.transform(lambda values: values.quantile(0.75))
