@@ -4,6 +4,7 @@
     python benchmarks/heldout_setups.py --smoke    # seconds, writes nothing
 
 Five folds by setup, seeded: the surrogate, encoder and calibration included, is fitted on four and judged on the fifth.
+Its calibration takes two inner folds here (``--inner-folds``), five in the shipped models.
 Beside it, in the same run, a plain LightGBM: L2 on Gaussian ranks, exact splits, the setup and the raw hyperparameters,
 no derived columns. Scores are per setup, then their distribution over setups; setups with fewer than 8 runs are only
 counted.
@@ -18,6 +19,7 @@ import lightgbm
 import numpy as np
 import pandas as pd
 from provenance import markdown_table, provenance, write_result
+from rich.console import Console
 from rich.progress import track
 from rnn_warmstart.corpus import load_builtin
 from rnn_warmstart.surrogate import Settings, Surrogate, score_setups
@@ -57,7 +59,9 @@ def plain_scores(surrogate: Surrogate, runs: pd.DataFrame, held_out: pd.DataFram
 def evaluate(runs: pd.DataFrame, settings: Settings, folds: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the scores of every setup, and the held-out predictions of every run."""
     scores, predictions = [], []
-    for rows in track(list(setup_folds(runs, folds, settings.seed)), "folds", transient=True):
+    for rows in track(
+        list(setup_folds(runs, folds, settings.seed)), "folds", transient=True, console=Console(stderr=True)
+    ):
         known, unseen = runs[~rows], runs[rows].reset_index(drop=True)
         surrogate = Surrogate.fit(known, settings)
         predicted = surrogate.predict(unseen)

@@ -20,6 +20,7 @@ from importlib.resources import as_file, files
 from pathlib import Path
 
 from provenance import markdown_table, provenance, write_result
+from rich.console import Console
 from rich.progress import track
 from rnn_warmstart import recommend
 from rnn_warmstart.corpus import load_builtin
@@ -33,7 +34,7 @@ COMMAND += ["--arch", "gru", "--task", "text8", "--params", "1e6"]
 def in_turn(ways: tuple[Callable[[], object], Callable[[], object]], rounds: int, what: str) -> tuple[float, float]:
     """Return the median seconds of two ways, measured in turn."""
     seconds: tuple[list[float], list[float]] = ([], [])
-    for _ in track(range(rounds), what, transient=True):
+    for _ in track(range(rounds), what, transient=True, console=Console(stderr=True)):
         for way, kept in zip(ways, seconds, strict=True):
             start = time.perf_counter()
             way()

@@ -53,7 +53,8 @@ class Settings:
         """Return LightGBM's parameters for one of `MODELS`.
 
         Extremely randomised splits average out the noise of single runs: they rank unseen setups better than exact
-        splits at every size tried. num_threads 0 keeps the machine's core count out of the saved file.
+        splits (benchmarks/results/surrogate_choices.md). num_threads 0 keeps the machine's core count out of the saved
+        file.
         """
         return {
             "objective": "binary" if model == "diverge" else "l2",

@@ -81,8 +81,8 @@ Losses have heavy tails and differ in unit from task to task, so no model is fit
 - `diverge.txt` (log loss): whether the run diverged.
 
 The ranking score is the mean of the first two. Splits are extremely randomised, which averages out the noise of single
-runs. Targets, objectives and sizes were compared on held-out setups; the table is printed by
-`python benchmarks/surrogate_choices.py` and lies in `benchmarks/results/surrogate_choices.md`.
+runs. Targets, objectives, splits and features were compared on held-out setups (tree sizes were not); the table is
+printed by `python benchmarks/surrogate_choices.py` and lies in `benchmarks/results/surrogate_choices.md`.
 
 ## Calibration
 
