@@ -19,8 +19,8 @@ from typing import Annotated
 
 import typer
 from rnn_warmstart.corpus import SETUP, load_builtin
+from rnn_warmstart.corpus.atomic import write_atomically
 from rnn_warmstart.features import ARCHITECTURES
-from rnn_warmstart.training.atomic import write_atomically
 from rnn_warmstart.training.farm import next_time, work_through
 from rnn_warmstart.training.folder import RunFolder
 from rnn_warmstart.training.plans import Grid

@@ -3,33 +3,35 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from rnn_warmstart.corpus import Corpus
+from rnn_warmstart.corpus.atomic import write_atomically
 
 RESULTS = Path(__file__).parent / "results"
 
 
+def current_commit() -> str:
+    """Return the checkout's commit, marked where files differ from it."""
+    git = ["git", "-C", str(RESULTS.parent), "describe", "--always", "--dirty", "--abbrev=12"]
+    return subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip() or "unknown"
+
+
 def provenance(corpus: Corpus, seed: int) -> dict[str, Any]:
     """Return commit, corpus and library versions; the commit is marked where files differ from it."""
-    git = ["git", "-C", str(RESULTS.parent), "describe", "--always", "--dirty", "--abbrev=12"]
-    commit = subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip() or "unknown"
     libraries = {name: version(name) for name in ("lightgbm", "numpy", "pandas", "scikit-learn", "optuna")}
     found = {"rows": len(corpus), "setups": corpus.summary.setups, "sha256": corpus.sha256}
-    return {"commit": commit, "seed": seed, "corpus": found, "libraries": libraries}
+    return {"commit": current_commit(), "seed": seed, "corpus": found, "libraries": libraries}
 
 
 def write_result(name: str, result: dict[str, Any], text: str) -> None:
     """Write ``results/<name>.json`` and ``results/<name>.md``, each at once."""
     RESULTS.mkdir(exist_ok=True)
     for suffix, content in ((".json", json.dumps(result, indent=1) + "\n"), (".md", text)):
-        draft = RESULTS / f".{name}{suffix}.tmp"
-        draft.write_text(content, encoding="utf-8")
-        os.replace(draft, RESULTS / f"{name}{suffix}")
+        write_atomically(RESULTS / f"{name}{suffix}", content.encode())
 
 
 def markdown_table(header: list[str], rows: list[list[str]]) -> str:

@@ -22,6 +22,7 @@ from rnn_warmstart.corpus import load_builtin
 from rnn_warmstart.features import Encoder
 from rnn_warmstart.surrogate import Settings, score_setups
 from rnn_warmstart.surrogate.boosting import setup_folds
+from rnn_warmstart.surrogate.model import ranking_score
 from rnn_warmstart.surrogate.targets import LossScale, rank_quantiles, rank_scores, usable_loss
 
 
@@ -51,6 +52,56 @@ def cross_fit(
     return predicted
 
 
+def candidate_targets(runs: pd.DataFrame) -> dict[str, tuple[np.ndarray, str]]:
+    """Return name -> (target, LightGBM objective)."""
+    rank, logs = rank_scores(runs), clipped_log_loss(runs)
+    return {
+        "rank score": (rank, "l2"),
+        "rank score, L1": (rank, "l1"),
+        "rank score, Huber": (rank, "huber"),
+        "rank quantile": (rank_quantiles(runs), "l2"),
+        "loss score": (LossScale.fit(runs).scores(runs), "l2"),
+        "clipped log loss": (logs, "l2"),
+        "clipped log loss, L1": (logs, "l1"),
+        "clipped log loss, Huber": (logs, "huber"),
+    }
+
+
+def fit_all(runs: pd.DataFrame, rounds: int) -> dict[tuple[str, bool, bool], np.ndarray]:
+    """Return (target, random splits, derived columns) -> held-out predictions."""
+    encoder, targets = Encoder.fit(runs), candidate_targets(runs)
+    whole = encoder.transform(runs)
+    raw = {*encoder.hyperparameters, "architecture", "task_type", "n_layers", "log_max_params"}
+    ways = ((True, True), (False, True), (True, False))
+    plans = [(name, True, True) for name in targets]
+    plans += [(name, *way) for name in ("rank score", "loss score") for way in ways[1:]]
+    fitted: dict[tuple[str, bool, bool], np.ndarray] = {}
+    for name, random_splits, derived in track(plans, "fitting", transient=True, console=Console(stderr=True)):
+        names = [feature for feature in encoder.features if derived or feature in raw]
+        columns = [encoder.features.index(feature) for feature in names]
+        target, objective = targets[name]
+        parameters = Settings().parameters("rank") | {"objective": objective, "extra_trees": random_splits}
+        fitted[name, random_splits, derived] = cross_fit(
+            whole[:, columns], target, runs, names, encoder.categorical, parameters, rounds
+        )
+    for way in ways:
+        both = ranking_score(fitted["rank score", *way], fitted["loss score", *way])
+        fitted["mean of rank and loss score", *way] = both
+    return fitted
+
+
+def judge(runs: pd.DataFrame, choice: tuple[str, bool, bool], predicted: np.ndarray) -> dict[str, Any]:
+    """Return one row of the table."""
+    scores = score_setups(runs, pd.DataFrame({"score": predicted, "low": 0.0, "high": 0.0}))
+    return {
+        "target": choice[0],
+        "splits": "random" if choice[1] else "exact",
+        "derived columns": "yes" if choice[2] else "no",
+        "rho": scores["spearman"].mean(),
+        "better than first choice": scores["better_than_first"].mean(),
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--smoke", action="store_true", help="few runs and trees; writes nothing")
@@ -58,55 +109,15 @@ def main() -> None:
     corpus = load_builtin()
     runs = corpus.runs[corpus.runs["source"] == "lab"].reset_index(drop=True)
     runs = runs.iloc[::8].reset_index(drop=True) if smoke else runs
-    encoder = Encoder.fit(runs)
-    whole = encoder.transform(runs)
-    targets = {
-        "rank score": (rank_scores(runs), "l2"),
-        "rank score, L1": (rank_scores(runs), "l1"),
-        "rank score, Huber": (rank_scores(runs), "huber"),
-        "rank quantile": (rank_quantiles(runs), "l2"),
-        "loss score": (LossScale.fit(runs).scores(runs), "l2"),
-        "clipped log loss": (clipped_log_loss(runs), "l2"),
-        "clipped log loss, L1": (clipped_log_loss(runs), "l1"),
-        "clipped log loss, Huber": (clipped_log_loss(runs), "huber"),
-    }
-    plans = [(name, True, True) for name in targets]
-    plans += [(name, *how) for name in ("rank score", "loss score") for how in ((False, True), (True, False))]
-    raw = {*encoder.hyperparameters, "architecture", "task_type", "n_layers", "log_max_params"}
-    fitted: dict[tuple[str, bool, bool], np.ndarray] = {}
-    for name, random_splits, derived in track(plans, "fitting", transient=True, console=Console(stderr=True)):
-        names = [name for name in encoder.features if derived or name in raw]
-        columns = [encoder.features.index(feature) for feature in names]
-        target, objective = targets[name]
-        parameters = Settings().parameters("rank") | {"objective": objective, "extra_trees": random_splits}
-        fitted[name, random_splits, derived] = cross_fit(
-            whole[:, columns], target, runs, names, encoder.categorical, parameters, 20 if smoke else 800
-        )
-    for how in ((True, True), (False, True), (True, False)):
-        both = (fitted["rank score", *how] + fitted["loss score", *how]) / 2
-        fitted["mean of rank and loss score", *how] = both
-    table = []
-    for (name, random_splits, derived), predicted in fitted.items():
-        scores = score_setups(runs, pd.DataFrame({"score": predicted, "low": 0.0, "high": 0.0}))
-        table.append(
-            {
-                "target": name,
-                "splits": "random" if random_splits else "exact",
-                "derived columns": "yes" if derived else "no",
-                "rho": scores["spearman"].mean(),
-                "better than first choice": scores["better_than_first"].mean(),
-            }
-        )
+    table = [judge(runs, *item) for item in fit_all(runs, 20 if smoke else 800).items()]
     table.sort(key=lambda row: -row["rho"])
     origin = provenance(corpus, 0)
-    rows = [
-        [row["target"], row["splits"], row["derived columns"], f"{row['rho']:.4f}",
-         f"{row['better than first choice']:.1%}"] for row in table
-    ]  # fmt: skip
+    formats = {"rho": "{:.4f}", "better than first choice": "{:.1%}"}
+    rows = [[formats.get(name, "{}").format(value) for name, value in row.items()] for row in table]
     text = (
         f"# Choices behind the surrogate\n\n`python benchmarks/surrogate_choices.py`, commit {origin['commit']}, "
         f"{len(runs):,} runs of source lab, corpus SHA-256 {origin['corpus']['sha256']}, seed 0.\n\n"
-        + markdown_table(["target", "splits", "derived columns", "rho", "better than first choice"], rows)
+        + markdown_table(list(table[0]), rows)
     )
     if not smoke:
         write_result("surrogate_choices", {"provenance": origin, "choices": table}, text)

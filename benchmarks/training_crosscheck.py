@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 from itertools import permutations
 from pathlib import Path
 from typing import Annotated
@@ -29,6 +28,7 @@ from typing import Annotated
 import numpy as np
 import pandas as pd
 import typer
+from provenance import current_commit
 from rnn_warmstart.training.farm import work_through
 from rnn_warmstart.training.folder import RunFolder
 from rnn_warmstart.training.runs import Job, draw_seeds
@@ -145,8 +145,7 @@ def main(
         trivial = np.log(jobs[setup].setup.task().trivial)
         tables.append(table.assign(trivial=trivial, **dict(zip(SETUP, setup, strict=True))))
     whole = pd.concat(tables, ignore_index=True)
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
-    text = [f"# The trainer against the lab's runs (commit {commit})\n"]
+    text = [f"# The trainer against the lab's runs (commit {current_commit()})\n"]
     text.append(f"{len(whole)} configurations, {SEEDS} seeds; num_params equal in {whole['same width'].mean():.0%}.\n")
     for keys in (["task_type"], ["task_type", "architecture"]):
         rows = {" ".join(name): row_of(group) for name, group in whole.groupby(keys)}

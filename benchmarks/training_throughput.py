@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import math
 import os
-import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +21,7 @@ from typing import Annotated, Any
 import joblib
 import torch
 import typer
+from provenance import current_commit
 from rnn_warmstart.training.draws import draw_configurations
 from rnn_warmstart.training.losses import CrossEntropy
 from rnn_warmstart.training.network import encode
@@ -155,9 +155,8 @@ def main(
     os.environ.setdefault("RNN_WARMSTART_TEXT8", str(SHARED / "data" / "text8_prefix.txt.xz"))
     torch.set_flush_denormal(True)
     torch.set_num_threads(1)
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
     lines = [
-        f"# Runs a minute (commit {commit}, torch {torch.__version__}, {os.cpu_count()} cores)\n",
+        f"# Runs a minute (commit {current_commit()}, torch {torch.__version__}, {os.cpu_count()} cores)\n",
         "| setup | one by one | populations, one core | ratio | all cores | ratio |\n|---|---|---|---|---|---|",
     ]
     tasks = ("rcf",) if quick else ("text8", "arithmetic", "rcf")

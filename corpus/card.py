@@ -10,6 +10,7 @@ from typing import Final
 
 import pandas as pd
 
+from .atomic import write_atomically
 from .files import load_builtin
 from .schema import COLUMNS, SETUP
 from .table import Corpus
@@ -62,7 +63,7 @@ def update(card: Path = CARD) -> None:
     before, rest = card.read_text(encoding="utf-8").split(MARKERS[0])
     after = rest.split(MARKERS[1])[1]
     middle = f"{MARKERS[0]}\n\n{describe(load_builtin())}\n{MARKERS[1]}"
-    card.write_text(before + middle + after, encoding="utf-8")
+    write_atomically(card, (before + middle + after).encode())
 
 
 if __name__ == "__main__":

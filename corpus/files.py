@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import io
 import os
-import tempfile
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Final
@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from .archive import ARCHIVES, MEMBERS, Progress, no_progress, read_archive, read_members
+from .atomic import write_atomically
 from .checks import as_corpus
 from .errors import CorpusError, printable
 from .table import Corpus
@@ -112,12 +113,6 @@ def write_parquet(corpus: Corpus | pd.DataFrame, path: str | os.PathLike[str]) -
         corpus = as_corpus(corpus)
     target = Path(path)
     table = pa.Table.from_pandas(corpus.runs, preserve_index=False).replace_schema_metadata(None)
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
-    os.close(handle)
-    try:
-        pq.write_table(table, name, compression="zstd", compression_level=9)
-        os.chmod(name, 0o644)
-        os.replace(name, target)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer, compression="zstd", compression_level=9)
+    write_atomically(target, buffer.getvalue())

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..surrogate import Surrogate
-from ..surrogate.storage import load_surrogate
+from ..surrogate.storage import REGISTRY, load_surrogate
 from .evidence import nearest_runs, relevant_runs
 from .portfolio import choose_portfolio
 from .query import Query, build_query
@@ -94,5 +94,5 @@ def _surrogate_of(folder: str, version: float) -> Surrogate:
 
 def _version(folder: str | os.PathLike[str]) -> float:
     """Return a number that changes when the folder is fitted again."""
-    registry = os.path.join(folder, "registry.json")
+    registry = os.path.join(folder, REGISTRY)
     return os.path.getmtime(registry) if os.path.exists(registry) else 0.0

@@ -40,6 +40,8 @@ class Query:
         The budget nearest to `params` that the corpus covers: what the surrogate is asked about.
     covered_depths : tuple of (int, int)
         The depths to search, each with the nearest that the corpus covers.
+    covered_steps : tuple of (float, float) or None
+        Fewest and most training steps that the corpus covers; None where steps are no hyperparameter.
     space : Space
         What may vary.
     warnings : tuple of str

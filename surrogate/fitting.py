@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Final
 
 from ..corpus import Corpus, write_parquet
+from ..corpus.atomic import write_atomically
 from .boosting import Settings
 from .model import Surrogate
-from .storage import RUNS, save_surrogate, write_text
+from .storage import RUNS, save_surrogate
 
 CARD: Final = "CARD.md"
 
@@ -53,7 +54,7 @@ def fit_folder(
     else:
         (target / RUNS).unlink(missing_ok=True)
     save_surrogate(surrogate, target)
-    write_text(target / CARD, write_card(surrogate))
+    write_atomically(target / CARD, write_card(surrogate).encode())
     return surrogate
 
 

@@ -93,12 +93,8 @@ class Surrogate:
         )
 
     def score(self, matrix: Floats) -> Floats:
-        """Return the ranking score of each row of a feature matrix, lower is better. Shape (n_rows,).
-
-        The mean of the predicted rank score (what sets configurations of one setup apart) and loss score (what also
-        sets depths apart). In held-out setups the mean ranks better than either.
-        """
-        return (self.boosters.predict("rank", matrix) + self.boosters.predict("loss", matrix)) / 2
+        """Return each row's `ranking_score`, lower is better; feature matrix in, shape (n_rows,) out."""
+        return ranking_score(self.boosters.predict("rank", matrix), self.boosters.predict("loss", matrix))
 
     def predict(self, rows: Table, level: float = 0.9) -> pd.DataFrame:
         """Predict the outcome of runs or queries.
@@ -123,7 +119,7 @@ class Surrogate:
         tasks = np.asarray(rows["task_type"], dtype=object)
         raw = {name: self.boosters.predict(name, matrix) for name in ("rank", "loss", "diverge")}
         low, middle, high = self._interval(raw["loss"], tasks, level)
-        score = (raw["rank"] + raw["loss"]) / 2
+        score = ranking_score(raw["rank"], raw["loss"])
         return pd.DataFrame(
             {
                 "predicted_loss": self.scale.losses(middle, tasks),
@@ -143,13 +139,22 @@ class Surrogate:
         return low, middle, high
 
 
+def ranking_score(rank: Floats, loss: Floats) -> Floats:
+    """Return what configurations are ranked by: the mean of predicted rank score and predicted loss score.
+
+    The first sets the configurations of one setup apart, the second also depths; in held-out setups the mean ranks
+    better than either (benchmarks/results/surrogate_choices.md).
+    """
+    return (rank + loss) / 2
+
+
 def _calibrate(runs: pd.DataFrame, targets: Targets, held_out: dict[str, Floats]) -> Calibration:
     tasks = runs["task_type"].to_numpy(object)
     residuals = {
         str(task): Residuals.fit(held_out["loss"][tasks == task], targets.loss[tasks == task])
         for task in sorted(set(tasks))
     }
-    score = (held_out["rank"] + held_out["loss"]) / 2
+    score = ranking_score(held_out["rank"], held_out["loss"])
     return Calibration(
         residuals,
         expected_rank=Steps.fit(score, rank_quantiles(runs)),

@@ -10,11 +10,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
+from ..corpus.atomic import write_atomically
 from ..features import Coverage, Encoder
 from .boosting import MODELS, Boosters, Settings
 from .calibration import Calibration
@@ -45,10 +45,10 @@ def save_surrogate(surrogate: Surrogate, folder: str | os.PathLike[str]) -> None
     contents = {f"{name}.txt": surrogate.boosters.models[name].model_to_string() for name in MODELS}
     contents[DESCRIPTION] = _to_json(describe(surrogate))
     for name, text in contents.items():
-        write_text(target / name, text)
+        write_atomically(target / name, text.encode())
     listed = [*contents, *([RUNS] if (target / RUNS).exists() else [])]
     hashes = {name: _sha256(target / name) for name in sorted(listed)}
-    write_text(target / REGISTRY, _to_json({"schema_version": SCHEMA_VERSION, "sha256": hashes}))
+    write_atomically(target / REGISTRY, _to_json({"schema_version": SCHEMA_VERSION, "sha256": hashes}).encode())
 
 
 def load_surrogate(folder: str | os.PathLike[str]) -> Surrogate:
@@ -88,19 +88,6 @@ def describe(surrogate: Surrogate) -> dict[str, Any]:
         "loss_scale": surrogate.scale.to_dict(),
         "calibration": surrogate.calibration.to_dict(),
     }
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file atomically."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
 
 
 _ADVICE: Final = "Fit it again: rnn-warmstart fit --corpus FILE --out DIR."

@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 from filelock import FileLock, Timeout
 
-from .atomic import write_atomically
+from ..corpus.atomic import write_atomically
 from .runs import Job, make_runs
 
 

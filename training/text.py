@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from .atomic import write_atomically
+from ..corpus.atomic import write_atomically
 
 PATH_VARIABLE: Final = "RNN_WARMSTART_TEXT8"
 """Environment variable with the path of text8: plain, .zip, or .xz; a prefix will do."""
