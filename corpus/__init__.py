@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from .checks import as_corpus
     from .files import load_builtin, read_corpus, write_parquet
     from .hparams import configurations
+    from .import_map import ImportMap, read_map
+    from .importing import import_corpus
     from .summary import Refusal, Summary
     from .table import Corpus
 
@@ -26,23 +28,29 @@ __all__ = [
     "SETUP",
     "Corpus",
     "CorpusError",
+    "ImportMap",
     "Refusal",
     "Summary",
     "as_corpus",
     "configurations",
+    "import_corpus",
     "load_builtin",
     "read_corpus",
+    "read_map",
     "write_parquet",
 ]
 
 _LAZY = {
     "Corpus": "table",
+    "ImportMap": "import_map",
     "Refusal": "summary",
     "Summary": "summary",
     "as_corpus": "checks",
     "configurations": "hparams",
+    "import_corpus": "importing",
     "load_builtin": "files",
     "read_corpus": "files",
+    "read_map": "import_map",
     "write_parquet": "files",
 }
 

@@ -16,6 +16,8 @@ SETUP: Final = ("architecture", "task_type", "n_layers", "max_params")
 LOSSES: Final = ("train_loss", "valid_loss", "eval_loss")
 ABSURD_LOSS: Final = 1e6
 """A loss above this counts as diverged: over 50,000 times the worst trivial predictor of any task (18.21 nats)."""
+UNKNOWN_SIZE: Final = 1
+"""`max_params` of runs whose source records no size: they are one setup, whatever their networks hold."""
 
 Kind = Literal["text", "integer", "number", "flag"]
 

@@ -45,7 +45,7 @@ def derive(
     log_units, log_params : ndarray of shape (n_rows,)
         Natural logs of the hidden units a layer and of the parameter budget.
     """
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         return _training(get, name("optimizer"), log_units, log_params) | _gates(get, name)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from .commands.corpus import corpus
+from .commands.corpus import group as corpus
 from .commands.fit import fit
 from .commands.recommend import recommend
 from .commands.train import train, verify
@@ -15,8 +15,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (recommend, corpus, fit, train, verify):
+for command in (recommend, fit, train, verify):
     app.command()(command)
+app.add_typer(corpus, name="corpus")
 
 
 def main() -> None:

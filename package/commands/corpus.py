@@ -1,4 +1,4 @@
-"""The command ``rnn-warmstart corpus``: what is in a table of runs."""
+"""The commands ``rnn-warmstart corpus``, what is in a table of runs, and ``corpus import``, which makes one."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from typer.core import TyperGroup
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,6 +38,8 @@ def corpus(
 
     Examples: `rnn-warmstart corpus`, `rnn-warmstart corpus rnn_hp_dataset.tar.gz --json`,
     `rnn-warmstart corpus --best 3 --arch lstm --task text8`.
+
+    Runs in another form, CSV for example, become a corpus with `rnn-warmstart corpus import` (see its --help).
     """
     if best is None and (arch or task):
         raise typer.BadParameter("--arch and --task select runs for --best; give --best N as well.")
@@ -52,6 +55,68 @@ def corpus(
         _print_runs(runs)
     else:
         _print_counts(found)
+
+
+def import_runs(
+    file: Annotated[
+        str,
+        typer.Argument(
+            help="CSV, TSV or JSON lines (.gz, .bz2, .xz, .zst too), Parquet, or the URL of an Optuna storage, e.g. "
+            "sqlite:///study.db.",
+            show_default=False,
+        ),
+    ],
+    map: Annotated[
+        Path, typer.Option(metavar="MAP.toml", help="What its columns mean; docs/import.md says how to write it.")
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="OUT.parquet", help="Where the corpus goes. Default: SOURCE.parquet.", show_default=False),
+    ] = None,
+) -> None:
+    """Turn a table of other people's runs into a corpus, and show what is in it.
+
+    `rnn-warmstart fit --corpus OUT.parquet --out DIR` then learns from it. SOURCE is the map's name for the runs.
+
+    Example: `rnn-warmstart corpus import runs.csv.gz --map map.toml --out runs.parquet`.
+    """
+    from ..corpus import import_corpus, read_map, write_parquet
+    from .progress import ReadingBar
+
+    try:
+        mapping = read_map(map)
+        target = _target(out or Path(mapping.source.replace("/", "-") + ".parquet"), file)
+        with ReadingBar() as bar:
+            found = import_corpus(file, mapping, progress=bar)
+        write_parquet(found, target)
+    except (ValueError, OSError) as error:
+        typer.echo(f"Error: {error}", err=True)
+        raise typer.Exit(1) from None
+    _print_counts(found)
+    typer.echo(f"Wrote {target}.", err=True)
+
+
+def _target(out: Path, file: str) -> Path:
+    """Return where the corpus is written, once it is sure that it can be and that nothing else is lost."""
+    if out.suffix != ".parquet":
+        raise ValueError(f"--out must end in .parquet, but is {out}.")
+    if not out.parent.is_dir():
+        raise ValueError(f"There is no folder {out.parent} for {out.name}; make it first.")
+    if out.resolve() == Path(file).resolve():
+        raise ValueError(f"{out} is the file to import; give another --out.")
+    return out
+
+
+class _ShowByDefault(TyperGroup):
+    """A group of commands whose first one need not be named: ``corpus FILE`` is ``corpus show FILE``."""
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
+        return super().parse_args(ctx, args if args[:1] and args[0] in self.commands else ["show", *args])
+
+
+group = typer.Typer(cls=_ShowByDefault, help="Show what is in a table of runs, or import one.")
+group.command("show")(corpus)
+group.command("import")(import_runs)
 
 
 def _read(file: Path | None) -> Corpus:
