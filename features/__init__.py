@@ -1,9 +1,12 @@
 """From a run or a query to the columns that the surrogate sees."""
 
 from .architecture import ARCHITECTURES, Architecture
+from .arguments import check_number, check_whole
 from .coverage import ArchitectureCoverage, Condition, Coverage, Domain
+from .dimension import Dimension
 from .encoder import Encoder
 from .hyperparameters import Hyperparameter
+from .space import Space
 from .spelling import unknown
 
 __all__ = [
@@ -12,8 +15,12 @@ __all__ = [
     "ArchitectureCoverage",
     "Condition",
     "Coverage",
+    "Dimension",
     "Domain",
     "Encoder",
     "Hyperparameter",
+    "Space",
+    "check_number",
+    "check_whole",
     "unknown",
 ]

@@ -10,6 +10,7 @@ import pandas as pd
 
 from ..corpus.schema import HP_PREFIX
 from .hyperparameters import Hyperparameter
+from .spelling import unknown
 
 PRESENT: Final = 0.02
 """A hyperparameter belongs to an architecture if at least this share of its runs has a value."""
@@ -68,6 +69,10 @@ class ArchitectureCoverage:
     sizes: tuple[int, ...]
     tasks: dict[str, int]
 
+    def domains_of(self, task: str) -> dict[str, Domain]:
+        """Return the domains of the hyperparameters that a task has."""
+        return {name: item for name, item in self.domains.items() if item.tasks is None or task in item.tasks}
+
 
 @dataclass(frozen=True)
 class Coverage:
@@ -85,6 +90,14 @@ class Coverage:
     def tasks(self) -> tuple[str, ...]:
         """All tasks, sorted."""
         return tuple(sorted({task for entry in self.architectures.values() for task in entry.tasks}))
+
+    def of(self, architecture: object, task: object) -> ArchitectureCoverage:
+        """Return what is covered of an architecture; ValueError if it or the task is unknown."""
+        if not isinstance(architecture, str) or architecture not in self.architectures:
+            raise unknown("architecture", architecture, self.architectures)
+        if not isinstance(task, str) or task not in self.tasks:
+            raise unknown("task", task, self.tasks)
+        return self.architectures[architecture]
 
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-ready dict."""

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from ..corpus.schema import HP_PREFIX, SETUP
+from .architecture import ARCHITECTURES
 from .derived import Names, derive
 from .hyperparameters import Hyperparameter, encode_category
 from .task_sizes import TaskSizes, hidden_units, infer_task_sizes
 
+SETUP_FEATURES: Final = ("architecture", "task_type", "n_layers", "log_max_params", "log_hidden_units")
+"""Features that describe the setup; no hyperparameter may have such a name."""
 Table = pd.DataFrame | Mapping[str, Any]
 """Rows as columns: a frame, or a mapping from column name to an array of shape (n_rows,)."""
 
@@ -33,7 +36,8 @@ class Encoder:
         Task to (inputs, outputs) of its networks, for the hidden units.
     features : tuple of str
         Names of the columns of the matrix. The setup and the hyperparameters come first, under their own names, then
-        what is derived from them (see `features.derived`).
+        what is derived from them (see `features.derived`); a corpus's own hyperparameter wins over a derived column of
+        its name.
     """
 
     architectures: tuple[str, ...]
@@ -47,9 +51,19 @@ class Encoder:
         """Learn categories, scales and task sizes from a table of runs in the corpus schema.
 
         Columns that no run has a value in are left out.
+
+        Raises
+        ------
+        ValueError
+            The table is empty, or a hyperparameter is named like one of `SETUP_FEATURES`.
         """
         if runs.empty:
             raise ValueError("An encoder needs at least one run to be fitted on, got an empty table.")
+        clash = sorted({HP_PREFIX + name for name in SETUP_FEATURES} & set(runs))
+        if clash:
+            raise ValueError(
+                f"The hyperparameters {', '.join(clash)} are named like features of the setup; rename them."
+            )
         names = [str(column) for column in runs if str(column).startswith(HP_PREFIX) and runs[column].notna().any()]
         hyperparameters = {
             name.removeprefix(HP_PREFIX): Hyperparameter.from_values(name.removeprefix(HP_PREFIX), runs[name])
@@ -103,13 +117,24 @@ class Encoder:
             self.task_sizes,
         )
 
+    def check_width(self, architecture: str, task: str, n_layers: int, max_params: int) -> None:
+        """Raise ValueError if the parameter budget cannot hold one hidden unit a layer (where sizes are known)."""
+        if architecture not in ARCHITECTURES or task not in self.task_sizes:
+            return
+        least = int(ARCHITECTURES[architecture].num_params(1, n_layers, *self.task_sizes[task]))
+        if max_params < least:
+            raise ValueError(
+                f"params={max_params} cannot hold one hidden unit: {architecture} of {n_layers} layers on {task} needs "
+                f"at least {least} parameters."
+            )
+
     def _columns(self, rows: Table) -> dict[str, NDArray[np.float64]]:
         architecture = np.asarray(rows["architecture"], dtype=object)
         size = len(architecture)
 
         def get(name: str) -> NDArray[np.float64]:
-            column = HP_PREFIX + name
-            if column not in rows:
+            column, item = HP_PREFIX + name, self.hyperparameters.get(name)
+            if column not in rows or item is None or item.scale == "category":
                 return np.full(size, np.nan)
             return pd.to_numeric(pd.Series(rows[column])).to_numpy(np.float64, na_value=np.nan)
 
@@ -132,7 +157,8 @@ class Encoder:
         for name, item in self.hyperparameters.items():
             present = HP_PREFIX + name in rows
             columns[name] = item.encode(rows[HP_PREFIX + name]) if present else np.full(size, np.nan)
-        return columns | derive(get, names, log_units, params)
+        derived = derive(get, names, log_units, params)
+        return columns | {name: values for name, values in derived.items() if name not in self.hyperparameters}
 
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-ready dict."""

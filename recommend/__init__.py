@@ -9,15 +9,12 @@ from .recommender import recommend
 
 if TYPE_CHECKING:
     from .recommendation import Recommendation, RecommendedConfiguration
-    from .space import Dimension, Space
 
-__all__ = ["Dimension", "Recommendation", "RecommendedConfiguration", "Space", "recommend"]
+__all__ = ["Recommendation", "RecommendedConfiguration", "recommend"]
 
 _LAZY = {
-    "Dimension": "space",
     "Recommendation": "recommendation",
     "RecommendedConfiguration": "recommendation",
-    "Space": "space",
 }
 
 

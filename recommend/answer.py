@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from ..features.dimension import Floats, Value
+from ..features.space import DEPTH
 from ..surrogate import Surrogate
 from ..surrogate.storage import REGISTRY, load_surrogate
 from .evidence import nearest_runs, relevant_runs
@@ -17,7 +19,6 @@ from .portfolio import choose_portfolio
 from .query import Query, build_query
 from .recommendation import Recommendation, RecommendedConfiguration
 from .search import Elites, query_rows, search_elites
-from .space import DEPTH, Floats, Value
 
 
 def answer(

@@ -7,8 +7,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from ..features import Space
+from ..features.dimension import Floats
 from .search import Elites
-from .space import Floats, Space
 
 DRAWS: Final = 512
 UNCERTAINTY: Final = 0.4

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from numbers import Integral, Real
-from typing import Any, Final
+from dataclasses import dataclass, replace
+from typing import Any
 
-from ..features import ARCHITECTURES, ArchitectureCoverage, Domain, Hyperparameter, unknown
+from ..features import (
+    ArchitectureCoverage,
+    Dimension,
+    Domain,
+    Hyperparameter,
+    Space,
+    check_number,
+    check_whole,
+    unknown,
+)
+from ..features.dimension import Value
+from ..features.space import DEPTH, STEPS
 from ..surrogate import Surrogate
-from .space import DEPTH, Dimension, Space, Value
-
-STEPS: Final = "train_steps"
-"""The hyperparameter that a limit on training steps limits."""
 
 
 @dataclass(frozen=True)
@@ -88,28 +94,24 @@ def build_query(
     seed: int,
 ) -> Query:
     """Check every argument and build the `Query`; ValueError says what was given, what is allowed, what to do."""
-    covered = surrogate.coverage.architectures
-    if not isinstance(arch, str) or arch not in covered:
-        raise unknown("architecture", arch, covered)
-    if not isinstance(task, str) or task not in surrogate.coverage.tasks:
-        raise unknown("task", task, surrogate.coverage.tasks)
-    coverage = covered[arch]
+    coverage = surrogate.coverage.of(arch, task)
     held = dict(fixed or {})
-    budget = int(_number("params", params, 1))
-    limit = None if max_train_steps is None else int(_number("max_train_steps", max_train_steps, 1))
+    budget = int(check_number("params", params, 1))
+    limit = None if max_train_steps is None else int(check_number("max_train_steps", max_train_steps, 1))
     layers = _depth(depth, held.pop(DEPTH, None))
-    count, start = _whole("n", n, 1), _whole("seed", seed, 0)
+    count, start = check_whole("n", n, 1), check_whole("seed", seed, 0)
     warnings: list[str] = []
     if task not in coverage.tasks:
         warnings.append(f"No run of {arch} on {task} is in the corpus; {arch} on other tasks and {task} with other "
                         f"architectures stand in.")  # fmt: skip
     covered_params = _cover_params(budget, coverage, arch, warnings)
     depths = _cover_depths(layers, coverage, arch, warnings)
-    domains = {name: item for name, item in coverage.domains.items() if item.tasks is None or task in item.tasks}
+    domains = coverage.domains_of(task)
     known = surrogate.encoder.hyperparameters
     held = _check_fixed(held, domains, known, arch, warnings)
     space = _space(domains, known, held, limit, layers, depths, arch, warnings)
-    _check_width(arch, task, budget, depths, surrogate)
+    for layers, _ in depths:
+        surrogate.encoder.check_width(arch, task, layers, budget)
     steps = domains.get(STEPS)
     bounds = None if steps is None else (float(steps.low or 0), float(steps.high or 0))
     return Query(
@@ -117,23 +119,11 @@ def build_query(
     )
 
 
-def _number(name: str, value: object, least: int) -> float:
-    if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value) or value < least:
-        raise ValueError(f"{name} must be a finite number of at least {least}, but got {value!r}.")
-    return float(value)
-
-
-def _whole(name: str, value: object, least: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
-        raise ValueError(f"{name} must be a whole number of at least {least}, but got {value!r}.")
-    return int(value)
-
-
 def _depth(depth: int | None, fixed: object) -> int | None:
     if fixed is None:
-        return None if depth is None else _whole("depth", depth, 1)
-    chosen = _whole("fixed['n_layers']", fixed, 1)
-    if depth is not None and _whole("depth", depth, 1) != chosen:
+        return None if depth is None else check_whole("depth", depth, 1)
+    chosen = check_whole("fixed['n_layers']", fixed, 1)
+    if depth is not None and check_whole("depth", depth, 1) != chosen:
         raise ValueError(f"depth={depth} and fixed['n_layers']={chosen} contradict each other; give one of them.")
     return chosen
 
@@ -178,7 +168,7 @@ def _check_fixed(
     for name, value in fixed.items():
         if name not in domains:
             raise unknown(f"hyperparameter of {arch} in fixed:", name, domains)
-        checked[name] = _fixed_value(name, value, domains[name], known[name], arch, warnings)
+        checked[name] = _fixed_value(Dimension.from_domain(known[name], domains[name]), value, warnings)
     for name in checked:
         condition = domains[name].condition
         if condition and condition.parent in checked and checked[condition.parent] not in condition.choices:
@@ -190,32 +180,14 @@ def _check_fixed(
     return checked
 
 
-def _fixed_value(
-    name: str, value: object, domain: Domain, hyperparameter: Hyperparameter, arch: str, warnings: list[str]
-) -> Value:
-    if hyperparameter.scale == "category":
-        if value not in domain.choices:
-            raise unknown(f"value of {name} for {arch}:", value, domain.choices)
-        return str(value)
-    low, high = domain.low or 0.0, domain.high or 0.0
-    number = _finite(name, value)
-    if hyperparameter.integer and number != round(number):
-        raise ValueError(f"fixed {name} must be a whole number from {low:g} to {high:g}, but got {value!r}.")
-    if name == STEPS and number >= 1:
-        if not low <= number <= high:
-            warnings.append(_outside_steps(f"fixed train_steps={number:.0f}", number, low, high))
-    elif not low <= number <= high:
-        raise ValueError(
-            f"fixed {name}={value!r} is outside the range that the corpus covers for {arch}, {low:g} to {high:g}; "
-            f"choose a value inside it."
-        )
-    return round(number) if hyperparameter.integer else number
-
-
-def _finite(name: str, value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
-        raise ValueError(f"fixed {name} must be a finite number, but got {value!r}.")
-    return float(value)
+def _fixed_value(dimension: Dimension, value: object, warnings: list[str]) -> Value:
+    if dimension.name != STEPS:
+        return dimension.check(value, "fixed ")
+    steps = replace(dimension, low=1.0, high=math.inf).check(value, "fixed ")
+    if not dimension.low <= float(steps) <= dimension.high:
+        what = f"fixed train_steps={steps:.0f}"
+        warnings.append(_outside_steps(what, float(steps), dimension.low, dimension.high))
+    return steps
 
 
 def _outside_steps(what: str, given: float, low: float, high: float) -> str:
@@ -240,15 +212,13 @@ def _space(
     held = dict(fixed)
     if limit is not None:
         held = _limit_steps(held, limit, domains, arch, warnings)
-    dimensions = [Dimension.from_domain(known[name], item) for name, item in domains.items() if name not in held]
-    dimensions = [_below(item, limit) if item.name == STEPS and limit is not None else item for item in dimensions]
-    held |= {item.name: item.choices[0] for item in dimensions if len(item.choices) == 1}
-    held |= {item.name: item.low for item in dimensions if not item.choices and item.low == item.high}
-    dimensions = [item for item in dimensions if item.name not in held]
-    if depth is None:
-        dimensions.append(Dimension(DEPTH, "linear", choices=tuple(layers for layers, _ in depths)))
-    conditions = {name: domains[name].condition for name in held}
-    return Space(tuple(dimensions), held, {name: item for name, item in conditions.items() if item is not None})
+    if limit is not None and STEPS not in held:
+        domains = domains | {STEPS: _below(domains[STEPS], limit)}
+    space = Space.covered(domains, known, held)
+    if depth is not None:
+        return space
+    layers = Dimension(DEPTH, "linear", choices=tuple(layers for layers, _ in depths))
+    return replace(space, dimensions=(*space.dimensions, layers))
 
 
 def _limit_steps(
@@ -276,21 +246,5 @@ def _limit_steps(
     return held
 
 
-def _below(dimension: Dimension, limit: int) -> Dimension:
-    return Dimension(
-        dimension.name, dimension.scale, dimension.low, min(dimension.high, limit), (), dimension.integer,
-        dimension.condition,
-    )  # fmt: skip
-
-
-def _check_width(arch: str, task: str, params: int, depths: tuple[tuple[int, int], ...], surrogate: Surrogate) -> None:
-    if arch not in ARCHITECTURES or task not in surrogate.encoder.task_sizes:
-        return
-    cell, sizes = ARCHITECTURES[arch], surrogate.encoder.task_sizes[task]
-    for layers, _ in depths:
-        least = int(cell.num_params(1, layers, *sizes))
-        if params < least:
-            raise ValueError(
-                f"params={params} cannot hold one hidden unit: {arch} of {layers} layers on {task} needs at least "
-                f"{least} parameters."
-            )
+def _below(steps: Domain, limit: int) -> Domain:
+    return replace(steps, high=float(min(steps.high or 0.0, limit)))

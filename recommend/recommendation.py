@@ -9,9 +9,10 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from ..features.dimension import Value
+from ..features.space import DEPTH
 from .query import Query
 from .search import Elites, as_study
-from .space import DEPTH, Value
 
 if TYPE_CHECKING:
     import optuna

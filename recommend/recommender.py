@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ..features.dimension import Value
     from .recommendation import Recommendation
-    from .space import Value
 
 
 def recommend(

@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..features import Encoder
+from ..features.dimension import Floats
+from ..features.space import DEPTH, STEPS, Space, as_rows
 from ..surrogate import Surrogate
-from .query import STEPS, Query
-from .space import DEPTH, Floats, Space, as_rows
+from .query import Query
 
 if TYPE_CHECKING:
     import optuna

@@ -22,7 +22,7 @@ def test_importing_it_loads_no_heavy_library():
 
 
 def test_the_function_wins_over_the_subpackage_of_its_name():
-    code = "import rnn_warmstart.recommend.space, rnn_warmstart; print(callable(rnn_warmstart.recommend))"
+    code = "import rnn_warmstart.recommend.query, rnn_warmstart; print(callable(rnn_warmstart.recommend))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd="/")
     assert found.stdout.strip() == "True"
 

@@ -12,12 +12,11 @@ from hypothesis import strategies as st
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from rnn_warmstart import recommend
 from rnn_warmstart.corpus import load_builtin
-from rnn_warmstart.features import ARCHITECTURES, Condition
+from rnn_warmstart.features import ARCHITECTURES, Condition, Dimension, Space
 from rnn_warmstart.recommend.answer import _builtin_surrogate
 from rnn_warmstart.recommend.portfolio import choose_portfolio
 from rnn_warmstart.recommend.query import build_query
 from rnn_warmstart.recommend.search import search_elites
-from rnn_warmstart.recommend.space import Dimension, Space
 
 QUERY = {"arch": "gru", "task": "text8", "params": 2e4}
 
@@ -115,7 +114,7 @@ def test_the_caller_s_fixed_is_left_alone():
         ({"max_train_steps": float("nan")}, "max_train_steps must be .* but got nan"),
         ({"fixed": {"lr": 0.1}}, "Unknown hyperparameter of gru in fixed: 'lr'.*Known: 'forget_gate_bias_hack'"),
         ({"fixed": {"lr_initt": 0.1}}, "Did you mean 'lr_init'"),
-        ({"fixed": {"optimizer": "adam"}}, "Unknown value of optimizer for gru: 'adam'. Did you mean 'Adam'"),
+        ({"fixed": {"optimizer": "adam"}}, "Unknown value of optimizer: 'adam'. Did you mean 'Adam'"),
         ({"fixed": {"lr_init": 5.0}}, r"fixed lr_init=5\.0 is outside the range .* 0\.0001 to 1; choose"),
         ({"fixed": {"lr_init": float("nan")}}, "fixed lr_init must be a finite number, but got nan"),
         ({"fixed": {"lr_init": "fast"}}, "fixed lr_init must be a finite number, but got 'fast'"),

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from ..features.dimension import Value
     from ..recommend import Recommendation
-    from ..recommend.space import Value
 
 
 def recommend(
