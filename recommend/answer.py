@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from functools import lru_cache
-from importlib.resources import as_file, files
 from typing import Any
 
 import numpy as np
@@ -13,8 +11,8 @@ import numpy as np
 from ..features.dimension import Floats, Value
 from ..features.space import DEPTH
 from ..surrogate import Surrogate
-from ..surrogate.storage import REGISTRY, load_surrogate
-from .evidence import nearest_runs, relevant_runs
+from ..surrogate.library import get_surrogate, relevant_runs
+from .evidence import nearest_runs
 from .portfolio import choose_portfolio
 from .query import Query, build_query
 from .recommendation import Recommendation, RecommendedConfiguration
@@ -33,7 +31,7 @@ def answer(
     models: str | os.PathLike[str] | None,
 ) -> Recommendation:
     """Answer a question; the arguments are those of `recommend`."""
-    surrogate = _builtin_surrogate() if models is None else _surrogate_of(os.fspath(models), _version(models))
+    surrogate = get_surrogate(models)
     query = build_query(surrogate, arch, task, params, depth, n, fixed, max_train_steps, seed)
     elites = search_elites(surrogate, query)
     chosen = choose_portfolio(elites, query.space, query.n, query.seed)
@@ -80,20 +78,3 @@ def _sizes(surrogate: Surrogate, query: Query, layers: Floats) -> tuple[Floats, 
 
 def _whole_or_none(value: Any) -> int | None:
     return None if np.isnan(value) else int(value)
-
-
-@lru_cache(maxsize=1)
-def _builtin_surrogate() -> Surrogate:
-    with as_file(files("rnn_warmstart.models")) as folder:
-        return load_surrogate(folder)
-
-
-@lru_cache(maxsize=4)
-def _surrogate_of(folder: str, version: float) -> Surrogate:
-    return load_surrogate(folder)
-
-
-def _version(folder: str | os.PathLike[str]) -> float:
-    """Return a number that changes when the folder is fitted again."""
-    registry = os.path.join(folder, REGISTRY)
-    return os.path.getmtime(registry) if os.path.exists(registry) else 0.0

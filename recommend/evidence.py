@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import os
-from functools import lru_cache
-from importlib.resources import as_file, files
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import pandas as pd
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from ..corpus import HP_PREFIX, SETUP, configurations
+from ..corpus import SETUP, configurations
 from ..surrogate import Surrogate
-from ..surrogate.storage import RUNS
 
 TREES: Final = 200
 """Trees of the rank model that are asked whether two configurations are alike: the first, which split on what matters
@@ -68,27 +61,3 @@ def _describe(runs: pd.DataFrame, similarity: NDArray[np.float64]) -> list[dict[
         }
         for setup, share, values in zip(setups, similarity, hparams, strict=True)
     ]
-
-
-def relevant_runs(models: str | os.PathLike[str] | None, architecture: str, task: str) -> pd.DataFrame:
-    """Return the corpus's runs of an architecture on a task (of the task alone, if the architecture has none).
-
-    Parameters
-    ----------
-    models : path or None
-        A folder of models that brings its own runs; None, or a folder without runs, for the built-in corpus.
-    """
-    folder = None if models is None else Path(models) / RUNS
-    if folder is not None and folder.exists():
-        return _read(str(folder), architecture, task)
-    with as_file(files("rnn_warmstart.corpus") / "data" / RUNS) as path:
-        return _read(str(path), architecture, task)
-
-
-@lru_cache(maxsize=32)
-def _read(path: str, architecture: str, task: str) -> pd.DataFrame:
-    table = pq.ParquetFile(path).read()
-    table = table.filter(pc.equal(table["task_type"], task))
-    both = table.filter(pc.equal(table["architecture"], architecture))
-    runs = (both if both.num_rows else table).to_pandas(ignore_metadata=True, integer_object_nulls=True)
-    return runs.loc[:, [not str(name).startswith(HP_PREFIX) or bool(runs[name].notna().any()) for name in runs]]

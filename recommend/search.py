@@ -16,16 +16,14 @@ from ..features import Encoder
 from ..features.dimension import Floats
 from ..features.space import DEPTH, STEPS, Space, as_rows
 from ..surrogate import Surrogate
+from ..surrogate.evolution import evolve
 from .query import Query
 
 if TYPE_CHECKING:
     import optuna
 
-RANDOM: Final = 800
-"""Random configurations to start from."""
-GENERATIONS: Final = 5
-CHILDREN: Final = 250
-PARENTS: Final = 20
+SPREADS: Final = tuple(0.15 / 2**generation for generation in range(5))
+"""Standard deviations of the mutations, in the unit cube, of each generation."""
 ELITES: Final = 64
 """Configurations that are judged with their neighbourhood and enter the study."""
 NEIGHBOURS: Final = 8
@@ -68,12 +66,7 @@ def search_elites(surrogate: Surrogate, query: Query) -> Elites:
     def judge(units: Floats) -> Floats:
         return surrogate.score(_matrix(encoder, query, units))
 
-    units = space.sample(RANDOM if space.dimensions else 1, rng)
-    scores = judge(units)
-    for generation in range(GENERATIONS if space.dimensions else 0):
-        best = np.argsort(scores, kind="stable")[:PARENTS]
-        children = _children(units[best], 0.15 / 2**generation, rng)
-        units, scores = np.vstack([units, children]), np.concatenate([scores, judge(children)])
+    units, scores = evolve(judge, len(space.dimensions), SPREADS, rng)
     best = np.argsort(scores, kind="stable")
     best = best[: 2 * ELITES]  # generous, as some repeat each other
     best = best[_first_of_each(space, units[best])][:ELITES]
@@ -105,18 +98,6 @@ def as_study(query: Query, elites: Elites) -> optuna.Study:
 
 def _matrix(encoder: Encoder, query: Query, units: Floats) -> Floats:
     return encoder.transform(query_rows(query, units))
-
-
-def _children(parents: Floats, spread: float, rng: np.random.Generator) -> Floats:
-    """Cross two parents gene by gene, then move a third of the genes by a normal step, reflected at the borders."""
-    shape = (CHILDREN, parents.shape[1])
-    first, second = (parents[rng.integers(len(parents), size=CHILDREN)] for _ in range(2))
-    child = np.where(rng.random(shape) < 0.5, first, second)
-    return _reflect(child + spread * rng.standard_normal(shape) * (rng.random(shape) < 1 / 3))
-
-
-def _reflect(units: Floats) -> Floats:
-    return 1 - np.abs(1 - np.abs(units) % 2)
 
 
 def _first_of_each(space: Space, units: Floats) -> NDArray[np.int64]:

@@ -13,10 +13,10 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from rnn_warmstart import recommend
 from rnn_warmstart.corpus import load_builtin
 from rnn_warmstart.features import ARCHITECTURES, Condition, Dimension, Space
-from rnn_warmstart.recommend.answer import _builtin_surrogate
 from rnn_warmstart.recommend.portfolio import choose_portfolio
 from rnn_warmstart.recommend.query import build_query
 from rnn_warmstart.recommend.search import search_elites
+from rnn_warmstart.surrogate.library import get_surrogate
 
 QUERY = {"arch": "gru", "task": "text8", "params": 2e4}
 
@@ -27,7 +27,7 @@ def found():
 
 
 def coverage(arch):
-    return _builtin_surrogate().coverage.architectures[arch]
+    return get_surrogate().coverage.architectures[arch]
 
 
 @pytest.mark.parametrize("arch", sorted(ARCHITECTURES))
@@ -56,7 +56,7 @@ def test_the_width_is_the_one_that_the_budget_buys():
 
 
 def test_the_first_is_predicted_far_above_random_ones(found):
-    surrogate = _builtin_surrogate()
+    surrogate = get_surrogate()
     query = build_query(surrogate, "gru", "text8", 2e4, None, 5, None, None, 0)
     units = query.space.sample(500, np.random.default_rng(5))
     from rnn_warmstart.recommend.search import query_rows
@@ -271,7 +271,7 @@ def test_different_choices_are_far_apart():
 
 
 def test_the_portfolio_starts_with_the_best_and_spreads():
-    surrogate = _builtin_surrogate()
+    surrogate = get_surrogate()
     query = build_query(surrogate, "gru", "text8", 2e4, None, 5, None, None, 0)
     elites = search_elites(surrogate, query)
     chosen = choose_portfolio(elites, query.space, 5, 0)

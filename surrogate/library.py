@@ -1,0 +1,70 @@
+"""The surrogates at hand, shipped or fitted by the user, and their runs: each is read once a process."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from functools import lru_cache
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..corpus.schema import HP_PREFIX
+from .storage import REGISTRY, RUNS, load_surrogate
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from .model import Surrogate
+
+Folder = str | os.PathLike[str] | None
+"""A folder of models; None for those shipped with the package."""
+
+
+def get_surrogate(models: Folder = None) -> Surrogate:
+    """Return the surrogate of a folder of models; a folder that is fitted again is read again.
+
+    Raises
+    ------
+    ModelError
+        As `load_surrogate` does.
+    """
+    return _read_surrogate(None if models is None else os.fspath(models), fingerprint(models))
+
+
+def fingerprint(models: Folder = None) -> str:
+    """Return the SHA-256 of a folder's registry, which lists the checksums of all else; "" without a registry."""
+    registry = (files("rnn_warmstart.models") if models is None else Path(models)) / REGISTRY
+    return hashlib.sha256(registry.read_bytes()).hexdigest() if registry.is_file() else ""
+
+
+def relevant_runs(models: Folder, architecture: str, task: str) -> pd.DataFrame:
+    """Return the corpus's runs of an architecture on a task (of the task alone, if the architecture has none).
+
+    A folder of models without runs of its own was fitted on the built-in corpus.
+    """
+    folder = None if models is None else Path(models) / RUNS
+    if folder is not None and folder.exists():
+        return _read_runs(str(folder), fingerprint(models), architecture, task)
+    with as_file(files("rnn_warmstart.corpus") / "data" / RUNS) as path:
+        return _read_runs(str(path), "", architecture, task)
+
+
+@lru_cache(maxsize=5)
+def _read_surrogate(models: str | None, version: str) -> Surrogate:
+    if models is not None:
+        return load_surrogate(models)
+    with as_file(files("rnn_warmstart.models")) as folder:
+        return load_surrogate(folder)
+
+
+@lru_cache(maxsize=32)
+def _read_runs(path: str, version: str, architecture: str, task: str) -> pd.DataFrame:
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    table = pq.ParquetFile(path).read()
+    table = table.filter(pc.equal(table["task_type"], task))
+    both = table.filter(pc.equal(table["architecture"], architecture))
+    runs = (both if both.num_rows else table).to_pandas(ignore_metadata=True, integer_object_nulls=True)
+    return runs.loc[:, [not str(name).startswith(HP_PREFIX) or bool(runs[name].notna().any()) for name in runs]]
