@@ -140,11 +140,11 @@ def _read_text(stream: IO[bytes], separator: str, report: Callable[[], None]) ->
 
 def _read_json_lines(stream: IO[bytes], report: Callable[[], None]) -> pd.DataFrame:
     records = []
-    for line in io.TextIOWrapper(stream, "utf-8-sig"):
-        if line.strip():
+    with io.TextIOWrapper(stream, "utf-8-sig") as lines:
+        for line in filter(str.strip, lines):
             records.append(_flat(json.loads(line)))
-        if len(records) % ROWS == 0:
-            report()
+            if len(records) % ROWS == 0:
+                report()
     return pd.DataFrame(records, dtype=object)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ..corpus.schema import UNKNOWN_SIZE
 from ..features import (
     ArchitectureCoverage,
     Dimension,
@@ -130,6 +131,9 @@ def _depth(depth: int | None, fixed: object) -> int | None:
 
 def _cover_params(params: int, coverage: ArchitectureCoverage, arch: str, warnings: list[str]) -> int:
     low, high = coverage.sizes[0], coverage.sizes[-1]
+    if high == UNKNOWN_SIZE:
+        warnings.append(f"The corpus records no sizes for {arch}: params={params:,} changes nothing.")
+        return UNKNOWN_SIZE
     near = min(max(params, low), high)
     if near != params:
         factor = params / high if params > high else low / params
