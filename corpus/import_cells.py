@@ -60,6 +60,8 @@ def convert(entry: Entry, rows: pd.DataFrame, where: str) -> pd.Series:
         return spelled(cells)
     if kind == "flag":
         return _flags(cells, what)
+    if entry.category:
+        return spelled(cells)
     numbers, strangers = _numbers(cells)
     if kind is None:
         return spelled(cells) if strangers.any() else numbers

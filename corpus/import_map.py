@@ -24,6 +24,7 @@ OUTCOMES: Final = (*LOSSES, "diverged", "steps_done", "wall_seconds")
 _TARGETS: Final = tuple(name for name in COLUMNS if name != "source")
 _NEEDED: Final = ("architecture", "task_type")
 _KEYS: Final = ("source", "format", "separator", "study", "higher_is_better", "perfect_score", "run", "hparams", "keep")
+_COLUMN_KEYS: Final = ("values", "item", "category", "budgets")
 _NAME: Final = re.compile(r"[A-Za-z0-9_.+-]+")
 
 
@@ -43,6 +44,8 @@ class Entry:
         Cell, spelled out, to what stands for it (NaN: null); other cells stay as they are.
     item : int or None
         The cells are lists: take this item, counted from 0, or from the end if negative.
+    category : bool
+        Numbers are names: a hyperparameter's values are compared as text, and none between them is recommended.
     budgets : tuple of int
         Ascending; each size is replaced by the smallest budget that holds it. Only for ``max_params``.
     """
@@ -52,6 +55,7 @@ class Entry:
     constant: Value | None = None
     values: Mapping[str, Value] = field(default_factory=dict)
     item: int | None = None
+    category: bool = False
     budgets: tuple[int, ...] = ()
 
     @property
@@ -215,7 +219,7 @@ def _entry(target: str, given: object, where: str) -> Entry:
         raise CorpusError(
             f"{where} must be a column's name, a number, or a table with column or constant; got {given!r}."
         )
-    check_names(given, ("column", "constant", "values", "item", "budgets"), f"{where}: unknown key", "keys")
+    check_names(given, ("column", "constant", *_COLUMN_KEYS), f"{where}: unknown key", "keys")
     if ("column" in given) == ("constant" in given):
         raise CorpusError(f"{where} needs exactly one of column and constant, but has {_listed(given)}.")
     if "constant" in given:
@@ -225,6 +229,7 @@ def _entry(target: str, given: object, where: str) -> Entry:
         column=_text(given, "column", where),
         values=_values(given, where),
         item=_whole(given, "item", where),
+        category=_category(target, given, where),
         budgets=_budgets(target, given, where),
     )
 
@@ -249,6 +254,12 @@ def _values(given: dict[str, Any], where: str) -> dict[str, Value]:
     if not isinstance(values, dict) or not all(isinstance(value, str | int | float) for value in values.values()):
         raise CorpusError(f"{where}: values must map cells to text, numbers or flags (nan: no value); got {values!r}.")
     return values
+
+
+def _category(target: str, given: dict[str, Any], where: str) -> bool:
+    if "category" in given and target in COLUMNS:
+        raise CorpusError(f"{where}: category is for hyperparameters alone.")
+    return bool(_flag(given, "category", where))
 
 
 def _budgets(target: str, given: dict[str, Any], where: str) -> tuple[int, ...]:

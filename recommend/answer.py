@@ -44,6 +44,11 @@ def _assess(
 ) -> tuple[RecommendedConfiguration, ...]:
     rows = query_rows(query, elites.units)
     predicted = surrogate.predict(rows)
+    if predicted["predicted_loss"].isna().any():
+        raise ValueError(
+            f"Every run on {query.task} in the corpus diverged, so no loss can be predicted; choose another task, or "
+            f"fit on runs that did not."
+        )
     ranks = surrogate.calibration.expected_rank(elites.scores)
     evidence = nearest_runs(surrogate, relevant_runs(models, query.architecture, query.task), rows)
     hparams = query.space.configurations(elites.units)

@@ -7,6 +7,7 @@ import gzip
 import json
 import lzma
 import os
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from hypothesis import strategies as st
 from rnn_warmstart import recommend
 from rnn_warmstart.__main__ import app
 from rnn_warmstart.corpus import (
+    COLUMNS,
     CorpusError,
     ImportMap,
     as_corpus,
@@ -291,12 +293,14 @@ def test_constants_and_items_from_the_end(runs: Path) -> None:
         run__n_layers=4,
         run__max_params=5000,
         hparams__cell={"constant": "tanh"},
+        hparams__rate_name={"column": "lr", "category": True},
         hparams__last={"column": "dropout", "item": -1},
         hparams__scalar={"column": "lr", "item": 0},
         hparams__nothing={"column": "lr", "item": 1},
     )
     found = import_corpus(runs, ImportMap.from_dict(mapping)).runs
     assert (set(found["n_layers"]), set(found["max_params"]), set(found["hp_cell"])) == ({4}, {5000}, {"tanh"})
+    assert found["hp_rate_name"].fillna("-").tolist() == ["0.5", "3", "-", "0.0001"]
     assert found["hp_last"].fillna(-1).tolist() == [0.25, 0.125, -1, 0.5]
     assert found["hp_scalar"].equals(found["hp_lr"]) and "hp_nothing" not in found
 
@@ -364,6 +368,8 @@ def test_poor_corpora_are_pointed_out(runs: Path, write: Callable[..., Path]) ->
         (change(hparams__lr={"column": "lr", "budgets": [1]}), "budgets are for max_params alone"),
         (change(run__max_params={"column": "size", "budgets": [9, 3]}), "ascending whole numbers of at least 1; got"),
         (change(run__max_params={"column": "size", "budgets": []}), "ascending whole numbers of at least 1; got []"),
+        (change(run__seed={"column": "seed", "category": True}), "category is for hyperparameters alone"),
+        (change(hparams__lr={"column": "lr", "category": 1}), "category must be true or false, but is 1"),
         (change(hparams__score="f1"), "column 'f1' is an outcome of the run, so it cannot be the hyperparameter"),
         (change(hparams__hp_lr="lr"), "without the prefix 'hp_'"),
         (change(hparams__seed="seed"), "'seed' is a column of every run, not a hyperparameter; map it under [run]"),
@@ -696,6 +702,36 @@ def test_names_nobody_knows_are_refused_by_an_imported_corpus(foreign: Path) -> 
         recommend("mamba2", "sst", 1e6, models=foreign)
     with pytest.raises(ValueError, match=r"Unknown task 'text8'.* Known: 'cola', 'imdb'"):
         recommend("mamba", "text8", 1e6, models=foreign)
+
+
+def test_a_task_on_which_every_run_diverged_is_refused(tmp_path: Path) -> None:
+    runs = load_builtin().runs[::40].reset_index(drop=True)
+    lost = runs["task_type"] == "rcf"
+    corpus = as_corpus(runs.assign(eval_loss=runs["eval_loss"].mask(lost), diverged=runs["diverged"] | lost))
+    fit_folder(corpus, tmp_path / "models", Settings(trees=5, diverge_trees=5, folds=2))
+    with pytest.raises(ValueError, match="Every run on rcf in the corpus diverged, so no loss can be predicted"):
+        recommend("gru", "rcf", 1e4, models=tmp_path / "models")
+    assert len(recommend("gru", "text8", 1e4, models=tmp_path / "models")) == 5
+
+
+def test_the_maps_in_the_guide_are_maps() -> None:
+    guide = (ROOT / "docs" / "import.md").read_text()
+    blocks = [block.split("```")[0] for block in guide.split("```toml")[1:]]
+    assert len(blocks) == 2
+    maps = [ImportMap.from_dict(tomllib.loads(block)) for block in blocks]
+    assert maps[0].entries["max_params"].budgets == (10_000, 100_000, 1_000_000)
+    keys = {
+        "source",
+        "format",
+        "separator",
+        "study",
+        "higher_is_better",
+        "perfect_score",
+        "[run]",
+        "[hparams]",
+        "[keep]",
+    }
+    assert all(f"`{key}`" in guide for key in keys | set(COLUMNS) - {"source"})
 
 
 def test_a_hyperparameter_wins_over_a_derived_column_of_its_name() -> None:
