@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import json
 from collections.abc import Callable
+from types import NoneType
 from typing import Final
 
 import numpy as np
@@ -77,7 +78,7 @@ def convert(entry: Entry, rows: pd.DataFrame, where: str) -> pd.Series:
 def selected(rows: pd.DataFrame, entry: Entry) -> pd.Series:
     """Return the cells that an entry reads, before `values`: its column, or an item of each list in it."""
     cells, item = _hashable(rows[entry.column]), entry.item
-    return cells if item is None else _each(cells, lambda cell: _item(cell, item))
+    return cells if item is None else _each(cells, lambda cell: _item(cell, item, entry))
 
 
 def spelled(cells: pd.Series) -> pd.Series:
@@ -113,13 +114,17 @@ def _plain(value: object) -> object:
     return value.tolist() if isinstance(value, np.ndarray | np.generic) else str(value)
 
 
-def _item(cell: object, item: int) -> object:
+def _item(cell: object, item: int, entry: Entry) -> object:
     """Return an item of a list that a cell spells, None where it has none; what is no list is its own item 0 and -1."""
     listed = isinstance(cell, str) and cell.strip()[:1] in ("[", "(")
     try:
         items = ast.literal_eval(str(cell).strip()) if listed else [cell]
+        items = items if isinstance(items, list | tuple) else [items]
     except (ValueError, SyntaxError, MemoryError, RecursionError):
-        items = [cell]
+        raise CorpusError(
+            f"column {entry.column!r} ({entry.target}): item needs lists of numbers or text, e.g. [0.5, 0.25], but one "
+            f"cell is {printable(repr(cell))}; correct it in the file, or leave item out."
+        ) from None
     return _dumped(items[item]) if -len(items) <= item < len(items) else None
 
 
@@ -138,15 +143,29 @@ def _flags(cells: pd.Series, what: str) -> pd.Series:
 
 def _numbers(cells: pd.Series) -> tuple[pd.Series, NDArray[np.bool_]]:
     """Return a column as numbers (integers where all are whole), and where its cells are no numbers."""
-    parsed = as_objects(_each(cells, _parse))
-    strangers = np.array([cell is _STRANGER for cell in parsed], dtype=bool)
-    parsed[strangers] = None
-    numbers = compact(parsed)
+    numbers = _plain_numbers(as_objects(cells))
+    strangers = np.zeros(len(cells), dtype=bool)
+    if numbers is None:
+        parsed = as_objects(_each(cells, _parse))
+        strangers = np.array([cell is _STRANGER for cell in parsed], dtype=bool)
+        parsed[strangers] = None
+        numbers = compact(parsed)
     if numbers.dtype.kind == "f":
         known = numbers.dropna()
         if ((known == np.floor(known)) & (known.abs() < _EXACT)).all():
             numbers = numbers.astype("Int64")
     return numbers, strangers
+
+
+def _plain_numbers(objects: NDArray[np.object_]) -> pd.Series | None:
+    """Return what `_parse` makes of a column, at once; None where a cell is a word or not exact as float64."""
+    if not set(map(type, objects)) <= {str, int, float, NoneType}:
+        return None
+    try:
+        numbers = pd.Series(objects.astype(np.float64))
+    except (ValueError, OverflowError):
+        return None
+    return None if (numbers.abs() >= _EXACT).any() else numbers
 
 
 def _parse(cell: object) -> object:

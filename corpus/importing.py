@@ -45,7 +45,7 @@ def import_corpus(
     mapping : ImportMap or path
         What its columns mean, or the TOML file that says so (see ``docs/import.md``).
     progress : callable, optional
-        Called with (bytes done, bytes in all, name of what is being read).
+        Called with (bytes done, bytes in all, name of the file), then with (columns done, columns in all, column).
 
     Returns
     -------
@@ -63,9 +63,11 @@ def import_corpus(
     frame, where, mapping = _read(file, mapping, progress)
     _check_fit(frame, where, mapping)
     rows = _keep(frame, where, mapping)
-    runs = pd.DataFrame(
-        {target: convert(entry, rows, where) for target, entry in mapping.entries.items()}, index=rows.index
-    )
+    columns = {}
+    for done, (target, entry) in enumerate(mapping.entries.items()):
+        progress(done, len(mapping.entries), entry.column or target)
+        columns[target] = convert(entry, rows, where)
+    runs = pd.DataFrame(columns, index=rows.index)
     notes = [*_left_out(frame, rows, mapping), *_left_open(runs, mapping)]
     runs = _lower_is_better(runs, where, mapping)
     corpus = as_corpus(runs, mapping.source, where=where, notes=notes)

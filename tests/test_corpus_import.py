@@ -305,6 +305,14 @@ def test_constants_and_items_from_the_end(runs: Path) -> None:
     assert found["hp_scalar"].equals(found["hp_lr"]) and "hp_nothing" not in found
 
 
+def test_items_need_lists(write: Callable[..., Path]) -> None:
+    path = write(as_text(ROWS, ",").replace(b"[0.5]", b"[f(2)]"))
+    with pytest.raises(
+        CorpusError, match=r"column 'dropout' \(hp_dropout_input\): item needs lists .* is '\[f\(2\)\]'"
+    ):
+        import_corpus(path, ImportMap.from_dict(MAP))
+
+
 def test_only_rows_to_keep_are_imported(runs: Path) -> None:
     found = import_corpus(runs, ImportMap.from_dict(change(keep={"data": "wsj", "layers": ["1", "3"]})))
     assert found.runs["eval_loss"].tolist() == [0.75]
@@ -655,6 +663,11 @@ def test_the_corpus_command_still_shows(folder: Path) -> None:
     assert "--map" in invoke("import", "--help").stdout
 
 
+def test_names_with_brackets_are_shown(folder: Path) -> None:
+    (folder / "runs.csv").write_text(CSV_TEXT.replace("gru,b", "gru,[b]"))
+    assert "[b]" in invoke("import", "runs.csv", "--map", "map.toml").stdout
+
+
 @pytest.fixture(scope="module")
 def foreign(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Models of an imported corpus whose architecture, tasks and hyperparameters nobody knows; no sizes, one depth."""
@@ -664,7 +677,7 @@ def foreign(tmp_path_factory: pytest.TempPathFactory) -> Path:
     table = pd.DataFrame({"data": rng.choice(["imdb", "sst", "mnli", "qqp", "cola"], rows)})
     table["momentum"] = rng.uniform(0, 1, rows)
     table["optimizer"] = rng.choice(["adam", "lion"], rows)
-    table["lr_init"] = rng.choice(["high", "low"], rows)
+    table["lr_init"] = rng.choice(["high", "[low]"], rows)
     table["warmup"] = np.where(table["optimizer"] == "lion", rng.integers(1, 9, rows).astype(float), np.nan)
     table["loss"] = (table["momentum"] - 0.25) ** 2 + 0.01 * rng.normal(size=rows)
     table.to_csv(folder / "runs.csv", index=False)
@@ -684,12 +697,18 @@ def test_an_imported_corpus_can_be_learned_from(foreign: Path) -> None:
     found = recommend("mamba", "sst", 1e6, models=foreign)
     best = found[0]
     assert abs(float(best.hparams["momentum"]) - 0.25) < 0.2  # where the losses were made lowest
-    assert best.hparams["optimizer"] in ("adam", "lion") and best.hparams["lr_init"] in ("high", "low")
+    assert best.hparams["optimizer"] in ("adam", "lion") and best.hparams["lr_init"] in ("high", "[low]")
     assert all(("warmup" in item.hparams) == (item.hparams["optimizer"] == "lion") for item in found)
     assert (best.n_layers, best.hidden_units, best.num_params) == (1, None, None)
     assert {run["source"] for run in best.evidence} == {"me"}
     assert json.loads(found.to_json())["query"]["arch"] == "mamba"
     assert recommend("mamba", "sst", 1e6, models=foreign, fixed={"momentum": 0.5})[0].hparams["momentum"] == 0.5
+
+
+def test_a_category_with_brackets_is_shown(foreign: Path) -> None:
+    arguments = "recommend --arch mamba --task sst --params 1 --fix lr_init=[low]".split()
+    done = CliRunner().invoke(app, [*arguments, "--models", str(foreign)], env={"NO_COLOR": "1"})
+    assert done.exit_code == 0 and "[low]" in done.stdout
 
 
 def test_a_corpus_without_sizes_says_that_the_budget_counts_for_nothing(foreign: Path) -> None:

@@ -152,7 +152,7 @@ def _print_counts(found: Corpus) -> None:
         table.add_row(task, *(f"{cell:,}" for cell in [*cells, total]))
     table.add_section()
     table.add_row("all", *(f"{cell:,}" for cell in [*counts["by_architecture"].values(), counts["rows"]]))
-    Console().print(table)
+    Console(markup=False).print(table)
     typer.echo(str(found.summary))
 
 
@@ -163,7 +163,7 @@ def _print_runs(runs: pd.DataFrame) -> None:
     table = _table("", *(f"best {i + 1}" for i in range(len(runs))))
     for name in runs:
         table.add_row(str(name), *map(_spell, runs[name].astype(object).where(runs[name].notna(), None)))
-    Console().print(table)
+    Console(markup=False).print(table)
 
 
 def _spell(value: object) -> str:

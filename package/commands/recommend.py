@@ -81,7 +81,7 @@ def _print(found: Recommendation) -> None:
 
     from ..recommend.recommendation import describe
 
-    console = Console()
+    console = Console(markup=False)
     described = [describe(item) for item in found]
     console.print(found.headline(), style="bold", highlight=False)
     labels = list(described[0])
