@@ -58,7 +58,7 @@ def _training(
     rate, decay, steps = np.log(get("lr_init")), np.log(get("lr_decay_rate")), np.log(get("train_steps"))
     momentum = 1 / (1 + np.exp(-get("optimizer_logit_momentum")))
     heavy_ball = np.array(["momentum" in text for text in optimizer], dtype=bool)
-    adaptive = np.isin(optimizer, ["adam", "rmsprop"])
+    adaptive = (optimizer == "adam") | (optimizer == "rmsprop")
     mean_factor = np.where(decay < 0, np.log(-np.expm1(decay) / -decay), 0.0)
     effective = rate - np.where(heavy_ball, np.log1p(-momentum), 0.0)
     travel = effective + mean_factor + steps
@@ -81,21 +81,19 @@ def _training(
 
 def _gates(get: Callable[[str], NDArray[np.float64]], name: Callable[[str], Names]) -> Columns:
     architecture, init = name("architecture"), name("recurrent_matrix_init_type")
-    out: Columns = {}
-    for family in FAMILIES:
-        convert = _identity if family == "recurrent_bias_scale" else np.log
-        for role in ("candidate", "keep", "mean"):
-            out[f"{role}_{family}"] = np.full(len(architecture), np.nan)
-        for cell in ARCHITECTURES.values():
-            rows = architecture == cell.name
-            if not rows.any():
-                continue
+    nothing = np.full(len(architecture), np.nan)
+    out = {f"{role}_{family}": nothing.copy() for family in FAMILIES for role in ("candidate", "keep", "mean")}
+    present = set(architecture)
+    for cell in (ARCHITECTURES[known] for known in present if known in ARCHITECTURES):
+        rows = architecture == cell.name if len(present) > 1 else slice(None)
+        for family in FAMILIES:
+            convert = _identity if family == "recurrent_bias_scale" else np.log
             values = {gate: convert(get(f"{family}_{gate}" if gate else family)[rows]) for gate in cell.gates}
             if family == "recurrent_matrix_scale" and len(cell.gates) > 1:
                 unused = init[rows] == "identity"
                 values = {gate: np.where(unused, np.nan, value) for gate, value in values.items()}
             out[f"candidate_{family}"][rows] = values[cell.candidate]
-            out[f"mean_{family}"][rows] = np.mean(list(values.values()), axis=0)
+            out[f"mean_{family}"][rows] = sum(values.values()) / len(values)
             if cell.keep is not None:
                 out[f"keep_{family}"][rows] = values[cell.keep]
     out["keep_bias"] = out["keep_recurrent_bias_scale"] + get("forget_gate_bias_hack")

@@ -95,7 +95,7 @@ class Dimension:
     def suggest(self, trial: BaseTrial) -> Value:
         """Let an Optuna trial choose a value."""
         if self.choices:
-            return trial.suggest_categorical(self.name, self.choices)
+            return self.check(trial.suggest_categorical(self.name, self.choices))
         if self.integer:
             return trial.suggest_int(self.name, int(self.low), int(self.high), log=self.scale == "log")
         return trial.suggest_float(self.name, self.low, self.high, log=self.scale == "log")

@@ -77,6 +77,11 @@ class Space:
         """The condition of every hyperparameter, varying or fixed, that has one."""
         return {item.name: item.condition for item in self.dimensions if item.condition} | self.conditions
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every hyperparameter, varying or fixed."""
+        return tuple(self._by_name)
+
     @cached_property
     def _by_name(self) -> dict[str, Dimension]:
         """All dimensions by name; what is fixed is one of a single value."""
@@ -171,7 +176,10 @@ class Space:
 
     def configurations(self, units: Floats) -> list[dict[str, Value]]:
         """Turn points of the unit cube into dicts, names sorted, without what does not exist."""
-        columns = self.columns(units)
+        return self.as_configurations(self.columns(units))
+
+    def as_configurations(self, columns: Mapping[str, NDArray[Any]]) -> list[dict[str, Value]]:
+        """Turn columns of shape (n,) into n dicts, names sorted, without nulls."""
         integers = {item.name for item in self.dimensions if item.integer}
         names = sorted(columns)
         return [
@@ -180,7 +188,7 @@ class Space:
                 for name in names
                 if columns[name][row] is not None
             }
-            for row in range(len(units))
+            for row in range(len(columns[names[0]]) if names else 1)
         ]
 
     def distributions(self) -> dict[str, BaseDistribution]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..corpus.schema import HP_PREFIX
+from .forest import hold_to_one_thread_after_fork
 from .storage import REGISTRY, RUNS, load_surrogate
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ def get_surrogate(models: Folder = None) -> Surrogate:
     ModelError
         As `load_surrogate` does.
     """
+    hold_to_one_thread_after_fork()
     return _read_surrogate(None if models is None else os.fspath(models), fingerprint(models))
 
 
