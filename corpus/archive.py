@@ -13,16 +13,13 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from operator import itemgetter
 from pathlib import Path, PurePosixPath
 from typing import IO, Final, Protocol
 
 import pandas as pd
 
 from .errors import CorpusError, printable
-from .hparams import expand
-from .unpickle import load_rows
-from .values import as_objects, compact, repair_text
+from .members import RunTable
 
 ARCHIVES: Final = (".tar.gz", ".tgz", ".tar")
 MEMBERS: Final = ".p"
@@ -86,20 +83,20 @@ def read_archive(path: Path, progress: Progress = no_progress) -> tuple[pd.DataF
     CorpusError
         The archive is damaged, unsafe or beyond the limits of this module, or has no ``.p`` member.
     """
-    frames, passed_over = [], []
+    table, passed_over = RunTable(), []
     with path.open("rb") as file, _explained(path.name):
         meter = _Meter(file, MAX_ARCHIVE_BYTES, partial(_report, progress, 0, path.stat().st_size, path.name))
         for info, member in _walk(meter, path.name):
             if member is None:
                 passed_over.append(printable(info.name))
             else:
-                frames.append(_read_member(member, info.size, f"{path.name}: {printable(info.name)}"))
-    if not frames:
+                table.read(member, info.size, f"{path.name}: {printable(info.name)}")
+    if not table.members:
         raise CorpusError(f"{path} has no member that ends in {MEMBERS}; the original archive has several.")
     notes = (
         [f"{path.name}: members that hold no runs were passed over: {', '.join(passed_over)}"] if passed_over else []
     )
-    return pd.concat(frames, ignore_index=True), notes
+    return table.finish(), notes
 
 
 @contextmanager
@@ -182,7 +179,7 @@ def read_members(paths: list[Path], progress: Progress = no_progress) -> pd.Data
     CorpusError
         A file is damaged, unsafe or too large.
     """
-    total, done, frames = sum(path.stat().st_size for path in paths), 0, []
+    total, done, table = sum(path.stat().st_size for path in paths), 0, RunTable()
     for path in paths:
         size = path.stat().st_size
         if size > MAX_MEMBER_BYTES:
@@ -190,26 +187,10 @@ def read_members(paths: list[Path], progress: Progress = no_progress) -> pd.Data
         with path.open("rb") as file, _explained(path.name):
             watch = partial(_report, progress, done, total, path.name)
             meter = _Meter(file, size, watch)
-            frames.append(_read_member(io.BufferedReader(meter, _CHUNK), size, path.name))
+            table.read(io.BufferedReader(meter, _CHUNK), size, path.name)
         done += size
-    return pd.concat(frames, ignore_index=True)
+    return table.finish()
 
 
 def _report(progress: Progress, start: int, total: int, name: str, position: int) -> None:
     progress(start + position, total, name)
-
-
-def _read_member(file: IO[bytes], size: int, where: str) -> pd.DataFrame:
-    """Return a member's runs: its columns, with `hparams` as ``hp_<name>``."""
-    names, rows = load_rows(file, size, where)
-    columns = {name: compact(as_objects(map(itemgetter(i), rows))) for i, name in enumerate(names) if name != "hparams"}
-    hparams = pd.DataFrame(index=range(len(rows)))
-    if "hparams" in names:
-        try:
-            hparams = expand(list(map(itemgetter(names.index("hparams")), rows)))
-        except CorpusError as error:
-            raise CorpusError(f"{where}: {error}.") from error
-    frame = pd.concat([pd.DataFrame(columns, index=hparams.index), hparams], axis=1)
-    for name in [name for name in frame if frame[name].dtype.kind == "O"]:
-        frame[name] = repair_text(as_objects(frame[name]))
-    return frame

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -19,13 +20,24 @@ from .hparams import expand, to_hyperparameter
 from .schema import ABSURD_LOSS, COLUMNS, LOSSES, SETUP, hparam_columns
 from .summary import Refusal, Summary
 from .table import Corpus
-from .values import as_objects, integer_series, to_integer, to_number, to_text
+from .values import as_objects, decode_text, integer_series, text_series, to_integer, to_number, to_text
 
 DEFAULT_SOURCE = "user"
+_TELLING: Final = 4
+"""Columns that tell most runs apart."""
+_SAMPLE: Final = 1000
+"""One row in so many shows which columns have values."""
+_ODD: Final = np.uint64(0x9E3779B97F4A7C15)
+"""2**64 over the golden ratio: a multiplication by it spreads bits."""
 
 
 def as_corpus(
-    frame: pd.DataFrame, source: str = DEFAULT_SOURCE, *, where: str = "table", notes: Sequence[str] = ()
+    frame: pd.DataFrame,
+    source: str = DEFAULT_SOURCE,
+    *,
+    where: str = "table",
+    notes: Sequence[str] = (),
+    copy: bool = True,
 ) -> Corpus:
     """Check and normalise a table of runs.
 
@@ -40,6 +52,8 @@ def as_corpus(
         What to call the table in messages.
     notes : sequence of str
         Remarks of the reader, kept in the summary.
+    copy : bool, default True
+        False where nobody else uses `frame` any more: its memory then becomes the corpus's.
 
     Returns
     -------
@@ -52,7 +66,7 @@ def as_corpus(
         A required column is missing, a column is there twice, or `hparams` is not what it should be.
     """
     _check_columns(frame, where)
-    frame = frame.reset_index(drop=True)
+    frame = (frame.copy() if copy else frame).reset_index(drop=True)
     table = _Table(len(frame))
     _fill_schema(table, frame, source)
     dropped = _fill_hparams(table, frame, where)
@@ -88,11 +102,11 @@ class _Table:
         """Return the usable rows, and the refusals by reason."""
         counts = np.bincount(self.why, minlength=len(self.reasons))
         refusals = [Refusal(where, int(n), why) for n, why in zip(counts, self.reasons, strict=True) if why and n]
-        runs = pd.DataFrame(self.columns)
+        runs = pd.DataFrame(self.columns, copy=False)
         if refusals:
             runs = _retyped(runs[self.why == 0].reset_index(drop=True))
         empty = [name for name in hparam_columns(runs) if runs[name].isna().all()]
-        return runs.drop(columns=empty), refusals
+        return runs.drop(columns=empty) if empty else runs, refusals
 
 
 def _retyped(runs: pd.DataFrame) -> pd.DataFrame:
@@ -107,14 +121,21 @@ def _fill_schema(table: _Table, frame: pd.DataFrame, source: str) -> None:
     losses = {name: table.columns.pop(name) for name in LOSSES if name in table.columns}
     for name, column in COLUMNS.items():
         if name == "source":
-            given = to_text(frame[name]) if name in frame else pd.Series(None, index=frame.index, dtype=object)
-            table.columns[name] = to_text(given.where(given.notna(), source))
+            table.columns[name] = _sources(frame, source)
         elif name == "diverged":
             table.columns[name] = pd.Series(lost | (_flags(frame[name]) if name in frame else False))
         elif name in LOSSES:
             table.columns.update({name: losses[name]} if name in losses else {})
         elif name in frame:
             _fill_column(table, name, column.kind, column.required, frame[name])
+
+
+def _sources(frame: pd.DataFrame, source: str) -> pd.Series:
+    """Return where each run comes from: as the table says, `source` where it does not."""
+    if "source" not in frame:
+        return text_series(as_objects([decode_text(source)]), np.zeros(len(frame), dtype=np.int64))
+    given = to_text(frame["source"])
+    return to_text(given.where(given.notna(), source)) if given.hasnans else given
 
 
 def _fill_column(table: _Table, name: str, kind: str, required: bool, values: pd.Series) -> None:
@@ -127,7 +148,7 @@ def _fill_column(table: _Table, name: str, kind: str, required: bool, values: pd
     else:
         number = to_number(values)
         usable = np.isfinite(number)
-        table.columns[name] = pd.Series(np.where(usable, number, np.nan))
+        table.columns[name] = pd.Series(np.where(usable, number, np.nan), copy=False)
     if required:
         table.refuse(~usable, f"{name} is {'not text' if kind == 'text' else 'not a whole number of at least 1'}")
 
@@ -138,7 +159,7 @@ def _fill_losses(table: _Table, frame: pd.DataFrame) -> NDArray[np.bool_]:
         if name in frame:
             loss = to_number(frame[name])
             with np.errstate(invalid="ignore"):
-                table.columns[name] = pd.Series(np.where(np.abs(loss) <= ABSURD_LOSS, loss, np.nan))
+                table.columns[name] = pd.Series(np.where(np.abs(loss) <= ABSURD_LOSS, loss, np.nan), copy=False)
     return table.columns["eval_loss"].isna().to_numpy()
 
 
@@ -156,8 +177,8 @@ def _fill_hparams(table: _Table, frame: pd.DataFrame, where: str) -> list[str]:
     if not own and "hparams" in frame:
         values = expand(_parsed(frame["hparams"], table, where))
     else:
-        values = frame[own]
-    for name in hparam_columns(values):
+        values = frame
+    for name in sorted(hparam_columns(values)):
         table.columns[name], unusable = to_hyperparameter(values[name])
         table.refuse(unusable, f"{name} is infinite, or neither number nor text")
     return [str(name) for name in frame if name not in COLUMNS and name not in own and name != "hparams"]
@@ -179,25 +200,37 @@ def summarise(runs: pd.DataFrame, refused: Sequence[Refusal] = (), notes: Sequen
     """Count what a normalised table holds."""
     duplicates, contradictory = _count_repeats(runs)
     counts: dict[str, dict[str, int]] = {}
-    sizes = runs.groupby(["architecture", "task_type"], sort=True).size().rename("runs").reset_index()
-    for architecture, task, rows in sizes.itertuples(index=False):
+    sizes = runs.groupby(list(SETUP), sort=True).size()
+    for (architecture, task), rows in sizes.groupby(["architecture", "task_type"], sort=True).sum().items():
         counts.setdefault(architecture, {})[task] = int(rows)
-    setups = len(runs[list(SETUP)].drop_duplicates())
     diverged = int(runs["diverged"].sum())
-    return Summary(len(runs), setups, diverged, duplicates, contradictory, tuple(refused), tuple(notes), counts)
+    return Summary(len(runs), len(sizes), diverged, duplicates, contradictory, tuple(refused), tuple(notes), counts)
 
 
 def _count_repeats(runs: pd.DataFrame) -> tuple[int, int]:
     """Return the number of rows that repeat an earlier one, and of rows that contradict another one."""
+    names = ["source", *SETUP, *hparam_columns(runs), *(["seed"] if "seed" in runs else [])]
+    runs = _suspects(runs, names)
     seeded = runs["seed"].notna().to_numpy() if "seed" in runs else np.zeros(len(runs), dtype=bool)
     tried = runs["hyper_iter"].notna().to_numpy() if "hyper_iter" in runs else np.zeros(len(runs), dtype=bool)
-    who = row_hashes(runs, ["source", *SETUP, *hparam_columns(runs), *(["seed"] if "seed" in runs else [])])
+    who = row_hashes(runs, names)
     if "hyper_iter" in runs:
         who = np.where(seeded, who, who ^ row_hashes(runs, ["hyper_iter"]))
     same = who ^ row_hashes(runs, [*(name for name in LOSSES if name in runs), "diverged"])
     repeats = pd.Series(same).duplicated().to_numpy()
     contradictory = pd.Series(who[~repeats & (seeded | tried)]).duplicated(keep=False)
     return int(repeats.sum()), int(contradictory.sum())
+
+
+def _suspects(runs: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+    """Return the rows that agree with another row in a few of these columns: nearly none, where they hold numbers."""
+    numbers = [name for name in names if runs[name].dtype.kind == "f"]
+    telling = sorted(numbers, key=lambda name: int(runs[name].iloc[::_SAMPLE].isna().sum()))[:_TELLING]
+    total = np.zeros(len(runs), dtype=np.uint64)
+    for name in telling:
+        total = (total ^ (runs[name].to_numpy() + 0.0).view(np.uint64)) * _ODD
+        total ^= total >> np.uint64(32)
+    return runs[pd.Series(total).duplicated(keep=False).to_numpy()]
 
 
 def row_hashes(runs: pd.DataFrame, columns: Iterable[str]) -> NDArray[np.uint64]:
@@ -208,7 +241,7 @@ def row_hashes(runs: pd.DataFrame, columns: Iterable[str]) -> NDArray[np.uint64]
     total = np.zeros(len(runs), dtype=np.uint64)
     for name in columns:
         salt = pd.util.hash_array(np.array([name], dtype=object))[0]
-        total = (total ^ (_value_hashes(runs[name]) + salt)) * np.uint64(0x9E3779B97F4A7C15 | 1)
+        total = (total ^ (_value_hashes(runs[name]) + salt)) * _ODD
     return total
 
 

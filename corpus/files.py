@@ -53,11 +53,11 @@ def read_corpus(path: str | os.PathLike[str], *, progress: Progress = no_progres
         raise CorpusError(f"{path} does not exist; give {_ALLOWED}.")
     if path.name.endswith(ARCHIVES):
         frame, notes = read_archive(path, progress)
-        return as_corpus(frame, ORIGINAL_SOURCE, where=path.name, notes=notes)
+        return as_corpus(frame, ORIGINAL_SOURCE, where=path.name, notes=notes, copy=False)
     if path.suffix == MEMBERS:
-        return as_corpus(read_members([path], progress), ORIGINAL_SOURCE, where=path.name)
+        return as_corpus(read_members([path], progress), ORIGINAL_SOURCE, where=path.name, copy=False)
     if path.suffix == ".parquet":
-        return as_corpus(_read_parquet([path], progress), where=path.name)
+        return as_corpus(_read_parquet([path], progress), where=path.name, copy=False)
     raise CorpusError(f"{path} is not of a kind that holds a corpus; give {_ALLOWED}.")
 
 
@@ -71,9 +71,9 @@ def _read_folder(folder: Path, progress: Progress) -> Corpus:
     if members and shards:
         raise CorpusError(f"{folder} holds {MEMBERS} and .parquet files; give a folder with one kind of them.")
     if members:
-        return as_corpus(read_members(members, progress), ORIGINAL_SOURCE, where=folder.name)
+        return as_corpus(read_members(members, progress), ORIGINAL_SOURCE, where=folder.name, copy=False)
     if shards:
-        return as_corpus(_read_parquet(shards, progress), where=folder.name)
+        return as_corpus(_read_parquet(shards, progress), where=folder.name, copy=False)
     raise CorpusError(f"{folder} holds no {MEMBERS} and no .parquet file; give {_ALLOWED}.")
 
 
@@ -104,7 +104,7 @@ def _read_shard(path: Path) -> pd.DataFrame:
 def load_builtin() -> Corpus:
     """Return the corpus shipped with the package; ``corpus/data/CARD.md`` says how its runs were made."""
     with as_file(files("rnn_warmstart.corpus") / "data" / "runs.parquet") as path:
-        return as_corpus(_read_shard(path), where="the built-in corpus")
+        return as_corpus(_read_shard(path), where="the built-in corpus", copy=False)
 
 
 def write_parquet(corpus: Corpus | pd.DataFrame, path: str | os.PathLike[str]) -> None:

@@ -6,25 +6,91 @@ table and absent from the dict. Flags are categories: True becomes "True".
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import chain
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from .columns import TOGETHER, Column, Layout
 from .errors import CorpusError
 from .schema import HP_PREFIX, hparam_columns
-from .values import as_objects, compact, decode_text, integer_series, text_series, to_integer, to_number
+from .values import as_objects, decode_text, integer_series, is_text, text_series, to_integer, to_number, to_text
 
 MAX_HPARAMS: Final = 300
 """Most different hyperparameters that a corpus may have; more would make a table of mostly nothing."""
 MAX_CELLS: Final = 200_000_000
 """Most runs times hyperparameters (1.6 GB); the original archive has about 50 million."""
 
+MAX_LAYOUTS: Final = 1000
+"""Most sequences of keys that are remembered."""
+
 _TEXT = (str, bytes, bool, np.bool_)
 _NUMBER = (int, float, np.integer, np.floating)
+
+
+class HparamTable:
+    """Columns ``hp_<name>`` under construction, from dicts that come in parts."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self._columns: dict[str, Column] = {}
+        self._layouts: dict[tuple[object, ...], Layout] = {}
+        self._copies: dict[int, int] = {}
+
+    def add(self, cells: Sequence[object]) -> None:
+        """Add the dicts of the next runs; a run whose cell is no dict has only nulls.
+
+        Raises
+        ------
+        CorpusError
+            As `expand`.
+        """
+        plain = set(map(type, cells)) <= {dict}
+        dicts: Sequence[dict[Any, object]] = cells if plain else [x if isinstance(x, dict) else {} for x in cells]  # type: ignore[assignment]
+        start, self.rows = self.rows, self.rows + len(dicts)
+        lengths = np.fromiter(map(len, dicts), dtype=np.int64, count=len(dicts))
+        for length in set(lengths.tolist()) - {0}:
+            self._add_alike(dicts, np.flatnonzero(lengths == length), start)
+
+    def _add_alike(self, dicts: Sequence[dict[Any, object]], rows: NDArray[np.intp], start: int) -> None:
+        """Add some of the dicts, all of one length: if they have all keys of the first, they have no other keys."""
+        part = [dicts[row] for row in rows.tolist()] if len(rows) < len(dicts) else dicts
+        try:
+            self._layout(part[0]).read(part, start + rows)
+        except KeyError:
+            for members in _group(part).values():
+                alike = [part[member] for member in members]
+                self._layout(alike[0]).read(alike, start + rows[members])
+
+    def _layout(self, sample: dict[Any, object]) -> Layout:
+        keys = tuple(sample)
+        if keys not in self._layouts:
+            columns = {
+                key: self._columns.setdefault(name, Column()) for key, name in zip(keys, _names(keys), strict=True)
+            }
+            if len(self._columns) > min(MAX_HPARAMS, MAX_CELLS // self.rows):
+                many = len(self._columns)
+                raise CorpusError(f"{self.rows:,} runs have at least {many:,} different hyperparameters, too many")
+            if len(self._layouts) >= MAX_LAYOUTS:
+                self._layouts.clear()
+            self._layouts[keys] = Layout(columns, sample)
+        return self._layouts[keys]
+
+    def copy(self, rows: Mapping[int, int]) -> None:
+        """Give rows the hyperparameters of other rows: {row: the row that it copies}."""
+        self._copies.update(rows)
+
+    def finish(self, *, repaired: bool = False) -> dict[str, pd.Series]:
+        """Return the columns, alphabetically, see `Column.finish`."""
+        order = np.arange(self.rows)
+        order[list(self._copies)] = list(self._copies.values())
+        found = {}
+        for name in sorted(self._columns):
+            values = self._columns.pop(name).finish(self.rows, repaired=repaired)
+            found[HP_PREFIX + name] = values.take(order).reset_index(drop=True) if self._copies else values
+        return found
 
 
 def expand(hparams: Sequence[object]) -> pd.DataFrame:
@@ -38,7 +104,7 @@ def expand(hparams: Sequence[object]) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Numbers as float64 or Int64, all else as objects; `to_hyperparameter` judges them.
+        Numbers as float64, int64 or Int64, text as categories, all else as objects; `to_hyperparameter` judges them.
 
     Raises
     ------
@@ -46,22 +112,10 @@ def expand(hparams: Sequence[object]) -> pd.DataFrame:
         A key is not text, two keys of a dict have the same spelling, or there are more than `MAX_HPARAMS` names or
         `MAX_CELLS` cells.
     """
-    plain = set(map(type, hparams)) <= {dict}
-    dicts: Sequence[dict[Any, object]] = hparams if plain else [x if isinstance(x, dict) else {} for x in hparams]  # type: ignore[assignment]
-    parts: dict[str, list[_Part]] = {}
-    for keys, members in _group(dicts).items():
-        values = chain.from_iterable(map(dict.values, map(dicts.__getitem__, members)))
-        block = np.fromiter(values, dtype=object, count=len(keys) * len(members))
-        for i, name in enumerate(_names(keys)):
-            parts.setdefault(name, []).append((members, compact(block[i :: len(keys)])))
-        if len(parts) > min(MAX_HPARAMS, MAX_CELLS // len(dicts)):
-            raise CorpusError(f"{len(dicts):,} runs have at least {len(parts):,} different hyperparameters, too many")
-    columns = {HP_PREFIX + name: _assemble(parts[name], len(dicts)) for name in sorted(parts)}
-    return pd.DataFrame(columns, index=range(len(dicts)))
-
-
-_Part = tuple[Sequence[int], pd.Series]
-"""Rows, and the values that a hyperparameter has there."""
+    table = HparamTable()
+    for start in range(0, len(hparams), TOGETHER):
+        table.add(hparams[start : start + TOGETHER])
+    return pd.DataFrame(table.finish(), index=range(len(hparams)))
 
 
 def _group(dicts: Sequence[dict[Any, object]]) -> dict[tuple[object, ...], list[int]]:
@@ -83,20 +137,6 @@ def _names(keys: tuple[object, ...]) -> list[str]:
     return texts
 
 
-def _assemble(parts: Sequence[_Part], rows: int) -> pd.Series:
-    """Return one column from the values of each group of rows, in the narrowest type that holds them all."""
-    kinds = {values.dtype.kind for _, values in parts}
-    if kinds == {"f"}:
-        column = np.full(rows, np.nan)
-        for members, values in parts:
-            column[members] = values.to_numpy()
-        return pd.Series(column)
-    mixed = np.full(rows, None, dtype=object)
-    for members, values in parts:
-        mixed[members] = values.astype(object).where(values.notna(), None).to_numpy()
-    return compact(mixed)
-
-
 def to_hyperparameter(values: pd.Series) -> tuple[pd.Series, NDArray[np.bool_]]:
     """Give a hyperparameter's column its type, and say which rows it makes unusable.
 
@@ -108,6 +148,8 @@ def to_hyperparameter(values: pd.Series) -> tuple[pd.Series, NDArray[np.bool_]]:
     unusable : array of bool
         Rows where the value is infinite or neither number nor text (a list, a dict).
     """
+    if is_text(values):
+        return to_text(values), np.zeros(len(values), dtype=bool)
     if values.dtype.kind == "f":
         return _finite(to_number(values))
     if values.dtype.kind == "i":
@@ -133,7 +175,7 @@ def to_hyperparameter(values: pd.Series) -> tuple[pd.Series, NDArray[np.bool_]]:
 def _finite(number: NDArray[np.float64]) -> tuple[pd.Series, NDArray[np.bool_]]:
     """Return numbers with infinities as NaN, and where they were."""
     infinite = np.isinf(number)
-    return pd.Series(np.where(infinite, np.nan, number) if infinite.any() else number), infinite
+    return pd.Series(np.where(infinite, np.nan, number) if infinite.any() else number, copy=False), infinite
 
 
 def _spell(objects: NDArray[np.object_], null: NDArray[np.bool_]) -> pd.Series:
@@ -141,7 +183,7 @@ def _spell(objects: NDArray[np.object_], null: NDArray[np.bool_]) -> pd.Series:
     objects[null] = None
     codes, uniques = pd.factorize(objects)
     words = as_objects([*(decode_text(word) if isinstance(word, str | bytes) else str(word) for word in uniques), None])
-    return text_series(words[codes])
+    return text_series(words, codes)
 
 
 def configurations(runs: pd.DataFrame) -> list[dict[str, Any]]:

@@ -16,17 +16,29 @@ Anything else is refused by name. None of the stand-ins can be given state or at
 from __future__ import annotations
 
 import copyreg
+import io
 import pickle
+import pickletools
 import re
 import struct
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import IO, Any, Final
 
 import numpy as np
 
+from .columns import TOGETHER
 from .errors import CorpusError, printable
 from .limits import bounded_memory, collector_paused
+
+HEAD: Final = 2**16
+"""Bytes at the beginning of a pickle in which its list of rows must begin, and that are read at once."""
+_ROWS: Final = ("rnn_warmstart", "rows")
+"""The name that stands for a pickle's `Rows`."""
+
+Take = Callable[[tuple[str, ...], list[tuple[Any, ...]]], None]
+"""What takes the names of the columns and some rows."""
 
 
 class _Refused(CorpusError):
@@ -51,13 +63,26 @@ class _Global:
         raise _Refused(f"sets attributes of {self.name}")
 
 
+class _Scalar(_Global):
+    """NumPy's scalars as plain values; their own class, as a table may have millions of them."""
+
+    __slots__ = ()
+
+    def __call__(self, dtype: object = None, content: object = b"", *more: object) -> object:
+        if type(dtype) is not DType or more:
+            raise _Refused(f"gives {type(dtype).__name__} where a dtype belongs")
+        content = content.encode("latin1") if type(content) is str else _as_bytes(content)
+        (value,) = (dtype.unpack or dtype.plan())(content)
+        return value
+
+
 class DType:
     """A NumPy dtype, as a pickle describes it: ``dtype("f8", align, copy)``, then its state.
 
     `code` is the kind and item size, e.g. ``"f8"`` or ``"O8"``; `names` the fields in order, None without fields.
     """
 
-    __slots__ = ("_fields", "_itemsize", "_order", "_unpack", "code", "names")
+    __slots__ = ("_fields", "_itemsize", "_order", "code", "names", "unpack")
 
     def __init__(self, code: object, align: object = False, copy: object = True) -> None:
         if isinstance(code, _Global):  # the record type of record arrays
@@ -70,7 +95,7 @@ class DType:
         self._fields: dict[str, tuple[DType, int]] = {}
         self._order = "="
         self._itemsize = 0
-        self._unpack: Callable[[bytes], tuple[object, ...]] | None = None
+        self.unpack: Callable[[bytes], tuple[object, ...]] | None = None
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         _, order, subarray, names, fields, itemsize = state[:6]
@@ -97,15 +122,13 @@ class DType:
         }
         return np.dtype(layout)
 
-    def read_one(self, content: bytes) -> object:
-        """Return ``np.frombuffer(content, self.to_numpy())[0]`` as a plain value, faster where it is a number."""
-        if self._unpack is None:
-            real = self.to_numpy()
-            code = _STRUCT.get(real.kind + str(real.itemsize))
-            order = ">" if real.byteorder == ">" else "<"
-            self._unpack = struct.Struct(order + code).unpack if code else partial(_read_slowly, real)
-        (value,) = self._unpack(content)
-        return value
+    def plan(self) -> Callable[[bytes], tuple[object, ...]]:
+        """Decide how `unpack` makes raw bytes the one plain value of ``np.frombuffer(content, self.to_numpy())``."""
+        real = self.to_numpy()
+        code = _STRUCT.get(real.kind + str(real.itemsize))
+        order = ">" if real.byteorder == ">" else "<"
+        self.unpack = struct.Struct(order + code).unpack if code else partial(_read_slowly, real)
+        return self.unpack
 
     def _plain(self) -> str:
         kind, size = self.code[0], self.code[1:]
@@ -135,7 +158,7 @@ class Array:
     __slots__ = ("dtype", "items", "raw", "shape")
 
     def __init__(self) -> None:
-        self.items: list[object] | None = None
+        self.items: list[object] | Rows | None = None
         self.raw: bytes | None = None
         self.shape: tuple[int, ...] = ()
         self.dtype: DType | None = None
@@ -144,12 +167,12 @@ class Array:
         shape, dtype, _, content = state[-4:]
         self.shape = tuple(int(n) for n in shape)
         self.dtype = _checked_dtype(dtype)
-        if isinstance(content, list):
+        if isinstance(content, list | Rows):
             self.items = content
         else:
             self.raw = _as_bytes(content)
 
-    def tolist(self) -> list[object]:
+    def rows(self) -> list[object] | Rows:
         """Return the items: tuples for records, plain values otherwise."""
         if self.dtype is None or len(self.shape) != 1:
             raise CorpusError(f"an array has the shape {self.shape[:4]}; one dimension, the runs, is allowed")
@@ -159,6 +182,46 @@ class Array:
         if len(items) != self.shape[0]:
             raise CorpusError(f"an array declares {self.shape[0]:,} items but holds {len(items):,}")
         return items
+
+
+class Rows:
+    """Stands for the list of an array's rows while a pickle is read, and passes them on instead of keeping them.
+
+    Parameters
+    ----------
+    names : tuple of str
+        The columns.
+    take : callable
+        Called with lists of at least `TOGETHER` rows, one tuple a run; the last list may be shorter.
+    """
+
+    __slots__ = ("_count", "_take", "_waiting", "names")
+
+    def __init__(self, names: tuple[str, ...], take: Take) -> None:
+        self.names = names
+        self._take = take
+        self._waiting: list[object] = []
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __setstate__(self, state: object) -> None:
+        raise _Refused("sets attributes of its rows")
+
+    def extend(self, rows: list[object]) -> None:
+        """Take the next rows; the unpickler calls this, once for the thousand rows that a pickle writes together."""
+        self._waiting += rows
+        self._count += len(rows)
+        if len(self._waiting) >= TOGETHER:
+            self.flush()
+
+    def flush(self) -> None:
+        """Pass on the rows that wait for more."""
+        rows, self._waiting = self._waiting, []
+        if set(map(type, rows)) - {tuple} or set(map(len, rows)) - {len(self.names)}:  # type: ignore[arg-type]
+            raise CorpusError(f"holds rows that do not have the {len(self.names)} columns of its dtype")
+        self._take(self.names, rows)  # type: ignore[arg-type]
 
 
 def _as_text(value: object) -> str:
@@ -196,11 +259,6 @@ def _frombuffer(buffer: object, dtype: object, shape: object, order: object) -> 
     return array
 
 
-def _scalar(dtype: object, content: object = b"") -> object:
-    """Return a NumPy scalar as a plain value."""
-    return _checked_dtype(dtype).read_one(_as_bytes(content))
-
-
 def _encode(text: object, encoding: object) -> bytes:
     if not isinstance(text, str) or encoding not in ("latin1", "latin-1"):
         raise _Refused("encodes text to something other than latin1")
@@ -233,7 +291,7 @@ def _numpy_names() -> dict[tuple[str, str], _Global]:
     }
     for core in ("numpy.core", "numpy._core"):
         names[core + ".multiarray", "_reconstruct"] = _Global("_reconstruct", _reconstruct)
-        names[core + ".multiarray", "scalar"] = _Global("scalar", _scalar)
+        names[core + ".multiarray", "scalar"] = _Scalar("scalar")
         names[core + ".numeric", "_frombuffer"] = _Global("_frombuffer", _frombuffer)
         names[core + ".records", "recarray"] = _Global("recarray")
         names[core + ".records", "record"] = _Global("record")
@@ -264,11 +322,17 @@ _ALLOWED: Final = _numpy_names() | _python_names()
 class _Unpickler(pickle.Unpickler):
     """Python's unpickler, in which every name goes through the list."""
 
+    def __init__(self, file: IO[bytes], rows: Rows | None = None) -> None:
+        super().__init__(file, encoding="latin1")
+        self._rows = rows
+
     def find_class(self, module: str, name: str) -> Any:
         """Return what a name stands for, or refuse it."""
         try:
             return _ALLOWED[module, name]
         except KeyError:
+            if self._rows is not None and (module, name) == _ROWS:
+                return self._rows
             asked = printable(f"{module}.{name}")
             raise _Refused(f"asks for {asked}, which is not on the list of what a table of runs needs") from None
 
@@ -277,24 +341,22 @@ class _Unpickler(pickle.Unpickler):
         raise _Refused("refers to an object outside the pickle (a persistent id)")
 
 
-def load_rows(file: IO[bytes], size: int, where: str) -> tuple[tuple[str, ...], list[tuple[object, ...]]]:
-    """Read a pickled structured array.
+def read_rows(file: IO[bytes], size: int, where: str, take: Take) -> None:
+    """Read a pickled structured array, and pass on its rows while they come.
+
+    Python 2 (and Python 3 below protocol 4) writes an array of objects as its dtype and a list of its rows. Where a
+    pickle begins like that, a `Rows` is put in the list's place, so that the rows are never in memory together.
 
     Parameters
     ----------
     file : binary file
-        At the pickle's start; best one that can peek. Text that Python 2 wrote as bytes is decoded as Latin-1.
+        At the pickle's start, and open to `peek`. Text that Python 2 wrote as bytes is decoded as Latin-1.
     size : int
         Bytes it has: memory is bounded in proportion.
     where : str
         What to call it in messages.
-
-    Returns
-    -------
-    names : tuple of str
-        The columns, in the array's order.
-    rows : list of tuple
-        The runs, one value a column.
+    take : callable
+        Called with the names of the columns, in the array's order, and a list of rows, one tuple a run.
 
     Raises
     ------
@@ -304,7 +366,7 @@ def load_rows(file: IO[bytes], size: int, where: str) -> tuple[tuple[str, ...], 
     copyreg.clear_extension_cache()  # so that extension codes, too, are looked up by name
     try:
         with collector_paused(), bounded_memory(size):
-            return _rows_of(_Unpickler(file, encoding="latin1").load())
+            _read(file, take)
     except _Refused as error:
         raise CorpusError(f"{where} {error}; it was not read.") from error
     except CorpusError as error:
@@ -319,12 +381,73 @@ def load_rows(file: IO[bytes], size: int, where: str) -> tuple[tuple[str, ...], 
         ) from error
 
 
-def _rows_of(found: object) -> tuple[tuple[str, ...], list[tuple[object, ...]]]:
+def _read(file: IO[bytes], take: Take) -> None:
+    head, names = _beginning(file)
+    rows = Rows(names, take) if names else None
+    found = _Unpickler(io.BufferedReader(_Continued(head, file), HEAD), rows).load()  # type: ignore[arg-type]
     if not isinstance(found, Array):
         raise CorpusError(f"holds a {type(found).__name__}; a structured array of runs is allowed")
     if found.dtype is None or found.dtype.names is None:
         raise CorpusError("holds an array without columns; a structured array of runs is allowed")
-    rows, names = found.tolist(), found.dtype.names
-    if not set(map(type, rows)) <= {tuple} or not set(map(len, rows)) <= {len(names)}:  # type: ignore[arg-type]
-        raise CorpusError(f"holds rows that do not have the {len(names)} columns of its dtype")
-    return names, rows  # type: ignore[return-value]
+    items = found.rows()
+    if not isinstance(items, Rows):
+        items, kept = Rows(found.dtype.names, take), items
+        while kept:
+            items.extend(kept[:TOGETHER])
+            del kept[:TOGETHER]
+    elif items.names != found.dtype.names:
+        raise CorpusError("holds an array whose columns are not those that it begins with")
+    items.flush()
+
+
+def _beginning(file: IO[bytes]) -> tuple[bytes, tuple[str, ...]]:
+    """Read the beginning of a pickle up to its list of rows, and name a `Rows` instead of an empty list there.
+
+    What the pickle says before the list is run on its own, to see whether the list is that of an array's rows: it must
+    leave the array's shape, its dtype and its order on top of the stack.
+
+    Returns
+    -------
+    head : bytes
+        What to read instead of what was read from the file.
+    names : tuple of str
+        The array's columns; empty where the pickle begins in another way.
+    """
+    head = file.read(HEAD)
+    with suppress(Exception):
+        start, end = _first_list(head)
+        order, dtype, shape = (_Unpickler(io.BytesIO(head[:start] + b"0" * pops + b".")).load() for pops in range(3))
+        if isinstance(order, bool | int) and isinstance(dtype, DType) and isinstance(shape, tuple) and dtype.names:
+            return head[:start] + b"c%s\n%s\n" % tuple(map(str.encode, _ROWS)) + head[end:], dtype.names
+    return head, ()
+
+
+def _first_list(head: bytes) -> tuple[int, int]:
+    """Return where the first empty list is written, start and end; ValueError if it is not there or in a frame."""
+    before = -1
+    for opcode, _, position in pickletools.genops(head):
+        if opcode.name == "EMPTY_LIST":
+            return position, position + 1
+        if opcode.name == "LIST" and before == position - 1:  # protocol 0: a mark, then the list above it
+            return before, position + 1
+        if opcode.name == "FRAME":
+            break
+        before = position if opcode.name == "MARK" else -1
+    raise ValueError
+
+
+class _Continued(io.RawIOBase):
+    """Bytes, and the rest of a file after them."""
+
+    def __init__(self, head: bytes, file: IO[bytes]) -> None:
+        self._head = memoryview(head)
+        self._file = file
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        chunk = self._head[: len(buffer)] or self._file.read(len(buffer))
+        self._head = self._head[len(buffer) :]
+        buffer[: len(chunk)] = chunk
+        return len(chunk)

@@ -11,6 +11,7 @@ from types import NoneType
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from numpy.typing import NDArray
 
 _NUMBERS = (int, float, np.integer, np.floating)
@@ -70,14 +71,25 @@ def repair(text: str) -> str:
         return text
 
 
+def is_text(values: pd.Series) -> bool:
+    """Return whether all values of a column are text or null, and it says so itself: categories, pandas' own str."""
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        return set(map(type, values.cat.categories)) <= {str}
+    return isinstance(values.dtype, pd.StringDtype)
+
+
 def to_text(values: pd.Series) -> pd.Series:
     """Return a column of str; whatever is not text (a number, a list, empty text) is null."""
-    objects = as_objects(values)
-    if not set(map(type, objects)) <= {str, bytes, type(None), float}:
-        objects = as_objects([value if isinstance(value, str | bytes) else None for value in objects])
-    codes, uniques = pd.factorize(objects)
-    words = as_objects([*map(decode_text, uniques), None])
-    return text_series(words[codes])
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        codes, uniques = values.cat.codes.to_numpy(), values.cat.categories
+    elif isinstance(values.dtype, pd.StringDtype):
+        codes, uniques = pd.factorize(values)
+    else:
+        objects = as_objects(values)
+        if not set(map(type, objects)) <= {str, bytes, type(None), float}:
+            objects = as_objects([value if isinstance(value, str | bytes) else None for value in objects])
+        codes, uniques = pd.factorize(objects)
+    return text_series(as_objects([*map(decode_text, uniques), None]), codes)
 
 
 def to_number(values: pd.Series | NDArray[np.object_]) -> NDArray[np.float64]:
@@ -85,15 +97,15 @@ def to_number(values: pd.Series | NDArray[np.object_]) -> NDArray[np.float64]:
 
     Text that spells a number is read as one ("nan", "1e3"), as some sources print their losses.
     """
+    if isinstance(values, pd.Series) and values.dtype == np.float64:
+        return values.to_numpy()
     if isinstance(values, pd.Series) and values.dtype.kind in "fiub":
         return values.to_numpy(dtype=np.float64, na_value=np.nan)
     objects = as_objects(values)
-    if set(map(type, objects)) <= {int, float, type(None)}:
-        try:
-            return objects.astype(np.float64)
-        except OverflowError:  # an int beyond float64: handled below, one value at a time
-            pass
-    return np.array([_number(value) for value in objects], dtype=np.float64)
+    odd = [row for row, kind in enumerate(map(type, objects)) if kind is not float]
+    if odd:
+        objects[odd] = [_number(value) for value in objects[odd]]
+    return objects.astype(np.float64)
 
 
 def _number(value: object) -> float:
@@ -110,6 +122,10 @@ def to_integer(values: pd.Series | NDArray[np.object_], low: int = 0) -> tuple[N
 
     Values above 2**53 are exact only where the source holds integers.
     """
+    if isinstance(values, pd.Series) and isinstance(values.dtype, np.dtype) and values.dtype.kind == "i":
+        whole = values.to_numpy().astype(np.int64, copy=False)
+        usable = whole >= low
+        return whole if usable.all() else np.where(usable, whole, 0), usable
     if isinstance(values, pd.Series) and values.dtype.kind == "i":
         usable = (values.notna() & (values.fillna(0) >= low)).to_numpy(dtype=bool)
         return np.where(usable, values.fillna(0).to_numpy(dtype=np.int64), 0), usable
@@ -126,9 +142,12 @@ def to_integer(values: pd.Series | NDArray[np.object_], low: int = 0) -> tuple[N
 
 def integer_series(values: NDArray[np.int64], valid: NDArray[np.bool_]) -> pd.Series:
     """Return int64 where every row is valid, nullable Int64 otherwise."""
-    return pd.Series(values) if valid.all() else pd.Series(pd.arrays.IntegerArray(values.copy(), ~valid))
+    return pd.Series(values if valid.all() else pd.arrays.IntegerArray(values, ~valid), copy=False)
 
 
-def text_series(words: NDArray[np.object_]) -> pd.Series:
-    """Return a column of str and None in pandas' own type for text; str also where every row is null."""
-    return pd.Series(words, dtype=_TEXT_DTYPE)
+def text_series(words: NDArray[np.object_], codes: NDArray[np.integer]) -> pd.Series:
+    """Return a column of str and null, in pandas' own type for text; `codes` are indices of `words`."""
+    if not isinstance(_TEXT_DTYPE, pd.StringDtype):
+        return pd.Series(words[codes], dtype=object)
+    known = pa.array(words, type=pa.large_string())
+    return pd.Series(_TEXT_DTYPE.__from_arrow__(known.take(pa.array(codes % len(words)))), copy=False)

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rnn_warmstart.corpus import Corpus, CorpusError, configurations, read_corpus
-from rnn_warmstart.corpus.unpickle import load_rows
+from rnn_warmstart.corpus.unpickle import read_rows
 
 ASSETS = Path(__file__).parent / "assets"
 DTYPE = [("architecture", "O"), ("eval_loss", "f8"), ("hparams", "O"), ("max_params", "i8"), ("n_layers", "i8")]
@@ -25,7 +25,9 @@ ROW = ("gru", 0.5, {"lr_init": 0.01, "train_steps": 100, "optimizer": "Adam"}, 1
 
 
 def load(data: bytes) -> list[tuple[object, ...]]:
-    return load_rows(io.BufferedReader(io.BytesIO(data)), len(data), "m.p")[1]
+    rows: list[tuple[object, ...]] = []
+    read_rows(io.BufferedReader(io.BytesIO(data)), len(data), "m.p", lambda names, part: rows.extend(part))
+    return rows
 
 
 def table(*rows: tuple[object, ...]) -> np.ndarray:
