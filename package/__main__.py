@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from .commands.benchmark import benchmark
 from .commands.corpus import group as corpus
 from .commands.fit import fit
 from .commands.recommend import recommend
@@ -15,7 +16,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (recommend, fit, train, verify):
+for command in (recommend, fit, train, verify, benchmark):
     app.command()(command)
 app.add_typer(corpus, name="corpus")
 

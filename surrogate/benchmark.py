@@ -71,7 +71,8 @@ class Benchmark:
     depth : int
         Layers, one of those that the corpus covers.
     params : float
-        Parameter budget, parameters; anything between the smallest and the largest that the corpus covers.
+        Parameter budget, parameters; anything between the smallest and the largest that the corpus covers. Kept as
+        a whole number.
     models : path, optional
         Folder that ``rnn-warmstart fit`` wrote. Default: the models shipped with the package.
 
@@ -102,7 +103,7 @@ class Benchmark:
     arch: str
     task: str
     depth: int
-    params: int
+    params: float
     models: str | os.PathLike[str] | None = field(default=None, kw_only=True)
     fingerprint: str = field(init=False, repr=False)
 
@@ -126,7 +127,7 @@ class Benchmark:
                 f"{self.fingerprint}, got {found or 'nothing'}. Make the benchmark again, or bring back its models."
             )
         models = None if self.models is None else os.fspath(self.models)
-        return _setup_model(models, self.fingerprint, self.arch, self.task, self.depth, self.params)
+        return _setup_model(models, self.fingerprint, self.arch, self.task, self.depth, int(self.params))
 
     @cached_property
     def _varying(self) -> Space:
@@ -206,6 +207,12 @@ class Benchmark:
         if seed is None:
             return self._model.losses(columns)
         return self._model.draws(columns, check_whole("seed", seed, 0))
+
+    def sample(self, n: int, seed: int = 0) -> pd.DataFrame:
+        """Draw n random configurations of `space`, uniformly on the scale of each hyperparameter, for `batch`."""
+        space = self._varying
+        columns = space.columns(space.sample(check_whole("n", n, 1), np.random.default_rng(seed)))
+        return pd.DataFrame(columns)[list(self.space)]
 
     def suggest(self, trial: BaseTrial) -> dict[str, Value]:
         """Let an Optuna trial choose a configuration of `space`; only what exists is suggested."""
