@@ -5,7 +5,12 @@
 
 - a warm `recommend` call against one `Booster.predict` of 100,000 rows (the shipped rank model) in the same process;
 - the command's wall time against that of ``python -c "import lightgbm, optuna, pandas"``;
-- `import rnn_warmstart` against `import numpy`.
+- `import rnn_warmstart` against `import numpy`;
+- `Benchmark.objective`, 100 configurations one by one, against `LGBMRegressor.predict` of 100 one-row frames: a model
+  with the features, the trees and the leaves of the surrogate's loss model, one thread;
+- `Benchmark.batch` of 10,000 configurations against `Booster.predict` of the loss model for the same, encoded already.
+
+YAHPO Gym is not beside them: its newest release needs NumPy below 2, this package NumPy 2.
 """
 
 from __future__ import annotations
@@ -16,17 +21,20 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from importlib.resources import as_file, files
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 from provenance import markdown_table, provenance, write_result
 from rich.console import Console
 from rich.progress import track
-from rnn_warmstart import recommend
-from rnn_warmstart.corpus import load_builtin
-from rnn_warmstart.surrogate.storage import load_surrogate
+from rnn_warmstart import Benchmark, recommend
+from rnn_warmstart.corpus import HP_PREFIX, Corpus, load_builtin
+from rnn_warmstart.surrogate import Surrogate
+from rnn_warmstart.surrogate.library import get_surrogate
 
 QUERY = {"arch": "gru", "task": "text8", "params": 1e6}
+SETUP = {"arch": "lstm", "task": "text8", "depth": 2, "params": 1e4}
 COMMAND = [str(Path(sys.executable).with_name("rnn-warmstart")), "recommend"]
 COMMAND += ["--arch", "gru", "--task", "text8", "--params", "1e6"]
 
@@ -47,13 +55,48 @@ def python(code: str) -> Callable[[], object]:
     return lambda: subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 
 
+def encoded(surrogate: Surrogate, benchmark: Benchmark, frame: pd.DataFrame) -> np.ndarray:
+    """Return the feature matrix of a benchmark's configurations."""
+    steps = {} if benchmark.fidelity is None else {HP_PREFIX + benchmark.fidelity.name: benchmark.fidelity.high}
+    setup = {"architecture": benchmark.arch, "task_type": benchmark.task, "n_layers": benchmark.depth}
+    return surrogate.encoder.transform(
+        frame.add_prefix(HP_PREFIX).assign(**steps, **setup, max_params=float(benchmark.params))
+    )
+
+
+def benchmark_ways(
+    surrogate: Surrogate, corpus: Corpus, smoke: bool
+) -> dict[str, tuple[Callable[[], object], Callable[[], object]]]:
+    """Return the two comparisons of a benchmark with LightGBM's own predictions."""
+    from lightgbm import LGBMRegressor
+
+    benchmark = Benchmark(**SETUP)
+    many = benchmark.sample(10_000)
+    matrix, columns = encoded(surrogate, benchmark, many), list(surrogate.encoder.features)
+    frames = [pd.DataFrame(row[None], columns=columns) for row in matrix[:100]]
+    configs = many[:100].to_dict("records")
+    known = surrogate.encoder.transform(corpus.runs[:: 20 if smoke else 1])
+    options = surrogate.settings.parameters("loss") | {"num_threads": 1}
+    model = LGBMRegressor(n_estimators=surrogate.settings.trees, **options)
+    model.fit(pd.DataFrame(known, columns=columns), surrogate.boosters.predict("loss", known))
+    return {
+        "objective / LGBMRegressor.predict of one-row frames, 100 times": (
+            lambda: [benchmark.objective(config) for config in configs],
+            lambda: [model.predict(frame) for frame in frames],
+        ),
+        "batch / Booster.predict of a matrix, 10,000 rows": (
+            lambda: benchmark.batch(many),
+            lambda: surrogate.boosters.predict("loss", matrix),
+        ),
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--smoke", action="store_true", help="one round; writes nothing")
-    rounds = 1 if parser.parse_args().smoke else 11
-    corpus = load_builtin()
-    with as_file(files("rnn_warmstart.models")) as folder:
-        surrogate = load_surrogate(folder)
+    smoke = parser.parse_args().smoke
+    rounds = 1 if smoke else 11
+    corpus, surrogate = load_builtin(), get_surrogate()
     matrix = surrogate.encoder.transform(corpus.runs.sample(100_000, replace=True, random_state=0))
     recommend(**QUERY)
     measured = {
@@ -71,9 +114,10 @@ def main() -> None:
         "import rnn_warmstart / import numpy": in_turn(
             (python("import rnn_warmstart"), python("import numpy")), rounds, "import"
         ),
+        **{name: in_turn(ways, rounds, "benchmark") for name, ways in benchmark_ways(surrogate, corpus, smoke).items()},
     }
     ratios = {name: first / second for name, (first, second) in measured.items()}
-    rows = [[name, f"{a:.3f}", f"{b:.3f}", f"{ratios[name]:.2f}"] for name, (a, b) in measured.items()]
+    rows = [[name, f"{a:.3g}", f"{b:.3g}", f"{ratios[name]:.2f}"] for name, (a, b) in measured.items()]
     origin = provenance(corpus, 0)
     text = (
         f"# Speed\n\n`python benchmarks/speed.py`, commit {origin['commit']}; medians of {rounds} rounds, in turn.\n\n"
