@@ -15,25 +15,26 @@ Notation: T training steps, lr_0 initial learning rate, d decay rate, so that lr
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from functools import reduce
+from operator import add
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .architecture import ARCHITECTURES
 
-Columns = dict[str, NDArray[np.float64]]
-Names = NDArray[np.object_]
+Numbers = NDArray[np.float64]
+"""A column of shape (n_rows,), or the one number of a single row, an np.float64; every formula takes both."""
+Names = NDArray[np.object_] | str
+"""The same of categories: a column, or one text."""
 FAMILIES: Final = ("input_scale", "recurrent_matrix_scale", "recurrent_bias_scale")
 """Hyperparameters that a cell has once a gate, as ``<family>_<gate>`` (``<family>`` alone in a cell of one block)."""
 
 
 def derive(
-    get: Callable[[str], NDArray[np.float64]],
-    name: Callable[[str], Names],
-    log_units: NDArray[np.float64],
-    log_params: NDArray[np.float64],
-) -> Columns:
+    get: Callable[[str], Numbers], name: Callable[[str], Names], log_units: Numbers, log_params: Numbers
+) -> dict[str, Numbers]:
     """Return the derived columns, each of shape (n_rows,); NaN where a row lacks what a column needs.
 
     Parameters
@@ -45,22 +46,19 @@ def derive(
     log_units, log_params : ndarray of shape (n_rows,)
         Natural logs of the hidden units a layer and of the parameter budget.
     """
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        return _training(get, name("optimizer"), log_units, log_params) | _gates(get, name)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return _training(get, name("optimizer"), log_units, log_params) | _gates(get, name, log_units * np.nan)
 
 
 def _training(
-    get: Callable[[str], NDArray[np.float64]],
-    optimizer: Names,
-    log_units: NDArray[np.float64],
-    log_params: NDArray[np.float64],
-) -> Columns:
+    get: Callable[[str], Numbers], optimizer: Names, log_units: Numbers, log_params: Numbers
+) -> dict[str, Numbers]:
     rate, decay, steps = np.log(get("lr_init")), np.log(get("lr_decay_rate")), np.log(get("train_steps"))
     momentum = 1 / (1 + np.exp(-get("optimizer_logit_momentum")))
-    heavy_ball = np.array(["momentum" in text for text in optimizer], dtype=bool)
+    heavy_ball = _contains(optimizer, "momentum")
     adaptive = (optimizer == "adam") | (optimizer == "rmsprop")
-    mean_factor = np.where(decay < 0, np.log(-np.expm1(decay) / -decay), 0.0)
-    effective = rate - np.where(heavy_ball, np.log1p(-momentum), 0.0)
+    mean_factor = _where(decay < 0, np.log(-np.expm1(decay) / -decay), 0.0)
+    effective = rate - _where(heavy_ball, np.log1p(-momentum), 0.0)
     travel = effective + mean_factor + steps
     return {
         "momentum": momentum,
@@ -70,8 +68,8 @@ def _training(
         "log_mean_lr_steps": rate + mean_factor + steps,
         "log_effective_lr": effective,
         "log_travel": travel,
-        "log_travel_adaptive": np.where(adaptive, travel, np.nan),
-        "log_travel_sgd": np.where(adaptive, np.nan, travel),
+        "log_travel_adaptive": _where(adaptive, travel, np.nan),
+        "log_travel_sgd": _where(adaptive, np.nan, travel),
         "log_l2_travel": np.log(get("l2_decay")) + travel,
         "log_clipped_step": effective + np.log(get("gradient_clip_val")),
         "log_lr_units": effective + log_units,
@@ -79,26 +77,35 @@ def _training(
     }
 
 
-def _gates(get: Callable[[str], NDArray[np.float64]], name: Callable[[str], Names]) -> Columns:
+def _gates(get: Callable[[str], Numbers], name: Callable[[str], Names], nothing: Numbers) -> dict[str, Numbers]:
     architecture, init = name("architecture"), name("recurrent_matrix_init_type")
-    nothing = np.full(len(architecture), np.nan)
-    out = {f"{role}_{family}": nothing.copy() for family in FAMILIES for role in ("candidate", "keep", "mean")}
-    present = set(architecture)
-    for cell in (ARCHITECTURES[known] for known in present if known in ARCHITECTURES):
-        rows = architecture == cell.name if len(present) > 1 else slice(None)
+    out = {f"{role}_{family}": nothing for family in FAMILIES for role in ("candidate", "keep", "mean")}
+    for cell in (ARCHITECTURES[known] for known in _distinct(architecture) if known in ARCHITECTURES):
+        mine = architecture == cell.name
         for family in FAMILIES:
-            convert = _identity if family == "recurrent_bias_scale" else np.log
-            values = {gate: convert(get(f"{family}_{gate}" if gate else family)[rows]) for gate in cell.gates}
+            values = {gate: get(f"{family}_{gate}" if gate else family) for gate in cell.gates}
+            if family != "recurrent_bias_scale":
+                values = {gate: np.log(value) for gate, value in values.items()}
             if family == "recurrent_matrix_scale" and len(cell.gates) > 1:
-                unused = init[rows] == "identity"
-                values = {gate: np.where(unused, np.nan, value) for gate, value in values.items()}
-            out[f"candidate_{family}"][rows] = values[cell.candidate]
-            out[f"mean_{family}"][rows] = sum(values.values()) / len(values)
+                used = init != "identity"
+                values = {gate: _where(used, value, np.nan) for gate, value in values.items()}
+            roles = {"candidate": values[cell.candidate], "mean": reduce(add, values.values()) / len(values)}
             if cell.keep is not None:
-                out[f"keep_{family}"][rows] = values[cell.keep]
+                roles["keep"] = values[cell.keep]
+            for role, value in roles.items():
+                out[f"{role}_{family}"] = _where(mine, value, out[f"{role}_{family}"])
     out["keep_bias"] = out["keep_recurrent_bias_scale"] + get("forget_gate_bias_hack")
     return out
 
 
-def _identity(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    return values
+def _where(condition: Any, yes: Any, no: Any) -> Any:
+    """Choose row by row as `np.where` does, or for a single row."""
+    return np.where(condition, yes, no) if isinstance(condition, np.ndarray) else yes if condition else no
+
+
+def _contains(names: Names, word: str) -> Any:
+    return word in names if isinstance(names, str) else np.array([word in text for text in names], dtype=bool)
+
+
+def _distinct(names: Names) -> set[str]:
+    return {names} if isinstance(names, str) else set(names)

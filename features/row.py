@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
 from ..corpus.schema import SETUP
-from .derived import Names, derive
+from .derived import derive
 from .dimension import Floats, Value
 from .encoder import SETUP_FEATURES, Encoder
 
-_NOTHING: Final = np.array([np.nan])
+_NOTHING: Final = np.float64(np.nan)
 
 
 class RowEncoder:
@@ -38,12 +38,13 @@ class RowEncoder:
             if item.scale == "category"
         }
         self._logs = np.array([self._columns[name] for name, item in known.items() if item.scale == "log"], dtype=int)
-        self._architecture = np.array([architecture.lower()], dtype=object)
+        self._numbers = {name: self._columns[name] for name in known if name not in self._codes}
+        self._architecture = architecture.lower()
         self._sizes = [
-            np.array([blank[self._columns[name]] if name in self._columns else np.nan])
+            blank[self._columns[name]] if name in self._columns else _NOTHING
             for name in ("log_hidden_units", "log_max_params")
         ]
-        derived = set(self._derive({}, blank)) & set(self._columns)
+        derived = (set(self._derive({}, blank)) & set(self._columns)) - set(encoder.hyperparameters)
         self._derived = sorted(derived, key=self._columns.__getitem__)
         self._derived_columns = np.array([self._columns[name] for name in self._derived], dtype=int)
 
@@ -62,17 +63,15 @@ class RowEncoder:
         row = natural.copy()
         row[self._logs] = np.log(row[self._logs])
         derived = self._derive(config, natural)
-        row[self._derived_columns] = np.concatenate([derived[name] for name in self._derived])
+        row[self._derived_columns] = [derived[name] for name in self._derived]
         return row
 
-    def _derive(self, config: Mapping[str, Value], natural: Floats) -> dict[str, Floats]:
-        def get(name: str) -> Floats:
-            column = self._columns.get(name)
-            return _NOTHING if column is None else natural[column : column + 1]
+    def _derive(self, config: Mapping[str, Value], natural: Floats) -> dict[str, Any]:
+        def get(name: str) -> Any:
+            column = self._numbers.get(name)
+            return _NOTHING if column is None else natural[column]
 
-        def text(name: str) -> Names:
-            if name == "architecture":
-                return self._architecture
-            return np.array([str(config.get(name, "")).lower()], dtype=object)
+        def text(name: str) -> str:
+            return self._architecture if name == "architecture" else str(config.get(name, "")).lower()
 
         return derive(get, text, *self._sizes)
