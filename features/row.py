@@ -40,7 +40,7 @@ class RowEncoder:
         self._logs = np.array([self._columns[name] for name, item in known.items() if item.scale == "log"], dtype=int)
         self._numbers = {name: self._columns[name] for name in known if name not in self._codes}
         self._architecture = architecture.lower()
-        self._sizes = [
+        self._sizes: list[Any] = [
             blank[self._columns[name]] if name in self._columns else _NOTHING
             for name in ("log_hidden_units", "log_max_params")
         ]
