@@ -201,7 +201,8 @@ def summarise(runs: pd.DataFrame, refused: Sequence[Refusal] = (), notes: Sequen
     duplicates, contradictory = _count_repeats(runs)
     counts: dict[str, dict[str, int]] = {}
     sizes = runs.groupby(list(SETUP), sort=True).size()
-    for (architecture, task), rows in sizes.groupby(["architecture", "task_type"], sort=True).sum().items():
+    by_task = sizes.groupby(["architecture", "task_type"], sort=True).sum().rename("runs").reset_index()
+    for architecture, task, rows in by_task.itertuples(index=False):
         counts.setdefault(architecture, {})[task] = int(rows)
     diverged = int(runs["diverged"].sum())
     return Summary(len(runs), len(sizes), diverged, duplicates, contradictory, tuple(refused), tuple(notes), counts)
@@ -225,7 +226,7 @@ def _count_repeats(runs: pd.DataFrame) -> tuple[int, int]:
 def _suspects(runs: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
     """Return the rows that agree with another row in a few of these columns: nearly none, where they hold numbers."""
     numbers = [name for name in names if runs[name].dtype.kind == "f"]
-    telling = sorted(numbers, key=lambda name: int(runs[name].iloc[::_SAMPLE].isna().sum()))[:_TELLING]
+    telling = sorted(numbers, key=lambda name: runs[name].iloc[::_SAMPLE].isna().to_numpy().sum())[:_TELLING]
     total = np.zeros(len(runs), dtype=np.uint64)
     for name in telling:
         total = (total ^ (runs[name].to_numpy() + 0.0).view(np.uint64)) * _ODD

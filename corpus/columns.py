@@ -26,6 +26,14 @@ _FORMATS: Final[dict[type, str]] = {float: "d", int: "q"}
 _ONE: Final = np.float64(1).view(np.uint64)
 
 
+class _Numbering(dict[str, int]):
+    """Numbers texts in the order in which they are first looked up."""
+
+    def __missing__(self, text: str) -> int:
+        number = self[text] = len(self)
+        return number
+
+
 class Column:
     """One column of a table under construction; rows that no part fills are null."""
 
@@ -33,7 +41,7 @@ class Column:
 
     def __init__(self) -> None:
         self._parts: list[tuple[slice | NDArray[np.intp], NDArray[Any]]] = []
-        self._codes: dict[str, int] = {}
+        self._codes = _Numbering()
 
     def encode(self, values: Sequence[object]) -> NDArray[Any]:
         """Return values as an array: float64, int64, codes of texts and flags, else objects; empty if all are None."""
@@ -41,7 +49,7 @@ class Column:
         if kinds == {bool}:
             values, kinds = list(map(str, values)), {str}
         if kinds == {str}:
-            return self._encode_texts(values)  # type: ignore[arg-type]
+            return np.fromiter(map(self._codes.__getitem__, values), dtype=np.uint32, count=len(values))  # type: ignore[arg-type]
         if kinds == {type(None)}:
             return np.empty(0)
         found = as_objects(values)
@@ -51,14 +59,6 @@ class Column:
             return found.astype(np.int64) if kinds == {int} else found
         except OverflowError:  # an integer beyond 64 bits stays exact
             return found
-
-    def _encode_texts(self, texts: Sequence[str]) -> NDArray[np.uint32]:
-        try:
-            return np.fromiter(map(self._codes.__getitem__, texts), dtype=np.uint32, count=len(texts))
-        except KeyError:
-            for text in texts:
-                self._codes.setdefault(text, len(self._codes))
-            return self._encode_texts(texts)
 
     def add(self, rows: NDArray[np.intp], values: NDArray[Any]) -> None:
         """Give some rows, in ascending order, their values, as `encode` returns them."""

@@ -91,14 +91,21 @@ def _read_parquet(paths: list[Path], progress: Progress) -> pd.DataFrame:
 def _read_shard(path: Path) -> pd.DataFrame:
     try:
         with pq.ParquetFile(path) as file:
+            text = _text_columns(file.schema_arrow)
+        with pq.ParquetFile(path, read_dictionary=text) as file:  # text as categories: each word is decoded once
             cells = file.metadata.num_rows * file.metadata.num_columns
             if cells <= MAX_CELLS:
                 table = file.read()
                 table.validate(full=True)  # text is decoded only when it is used, too late for a clear error
-                return table.to_pandas(ignore_metadata=True, integer_object_nulls=True)
+                options = {"ignore_metadata": True, "integer_object_nulls": True, "split_blocks": True}
+                return table.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get, **options)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise CorpusError(f"{path} is not a readable Parquet file: {printable(str(error))}") from error
     raise CorpusError(f"{path} declares {cells:,} cells; at most {MAX_CELLS:,} are read.")
+
+
+def _text_columns(schema: pa.Schema) -> list[str]:
+    return [field.name for field in schema if pa.types.is_string(field.type) or pa.types.is_large_string(field.type)]
 
 
 def load_builtin() -> Corpus:
@@ -114,5 +121,8 @@ def write_parquet(corpus: Corpus | pd.DataFrame, path: str | os.PathLike[str]) -
     target = Path(path)
     table = pa.Table.from_pandas(corpus.runs, preserve_index=False).replace_schema_metadata(None)
     buffer = io.BytesIO()
-    pq.write_table(table, buffer, compression="zstd", compression_level=9)
+    # Random numbers do not compress, but their exponents do, once they are apart from the other bytes.
+    split = {field.name: "BYTE_STREAM_SPLIT" for field in table.schema if pa.types.is_floating(field.type)}
+    words = _text_columns(table.schema)
+    pq.write_table(table, buffer, compression="zstd", compression_level=3, use_dictionary=words, column_encoding=split)
     write_atomically(target, buffer.getvalue())

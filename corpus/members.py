@@ -5,7 +5,6 @@ Rows become columns while their pickle is read, a few thousand at a time: a memb
 
 from __future__ import annotations
 
-from collections import deque
 from itertools import chain
 from operator import itemgetter
 from typing import IO, Any, Final
@@ -72,7 +71,9 @@ class RunTable:
             earlier = {id(cell): self._start + i for i, cell in enumerate(chain.from_iterable(self._emptied))}
             self._hparams.copy({start + i: earlier[id(cell)] for i, cell in enumerate(cells) if id(cell) in earlier})
         self._emptied.append(cells)
-        deque((cell.clear() for cell in cells if type(cell) is dict), maxlen=0)
+        for cell in cells:
+            if type(cell) is dict:
+                cell.clear()
 
     def finish(self) -> pd.DataFrame:
         """Return the runs, with `hparams` as columns ``hp_<name>``."""

@@ -122,13 +122,10 @@ def to_integer(values: pd.Series | NDArray[np.object_], low: int = 0) -> tuple[N
 
     Values above 2**53 are exact only where the source holds integers.
     """
-    if isinstance(values, pd.Series) and isinstance(values.dtype, np.dtype) and values.dtype.kind == "i":
-        whole = values.to_numpy().astype(np.int64, copy=False)
-        usable = whole >= low
-        return whole if usable.all() else np.where(usable, whole, 0), usable
     if isinstance(values, pd.Series) and values.dtype.kind == "i":
-        usable = (values.notna() & (values.fillna(0) >= low)).to_numpy(dtype=bool)
-        return np.where(usable, values.fillna(0).to_numpy(dtype=np.int64), 0), usable
+        whole = values.to_numpy(dtype=np.int64, na_value=0)
+        usable = values.notna().to_numpy() & (whole >= low)
+        return np.where(usable, whole, 0), usable
     number = to_number(values)
     with np.errstate(invalid="ignore"):
         usable = (number >= low) & (number < 2.0**63) & (number == np.floor(number))
@@ -146,8 +143,10 @@ def integer_series(values: NDArray[np.int64], valid: NDArray[np.bool_]) -> pd.Se
 
 
 def text_series(words: NDArray[np.object_], codes: NDArray[np.integer]) -> pd.Series:
-    """Return a column of str and null, in pandas' own type for text; `codes` are indices of `words`."""
+    """Return a column of str and null, in pandas' own type for text; `codes` are indices of `words`, -1 the last."""
     if not isinstance(_TEXT_DTYPE, pd.StringDtype):
         return pd.Series(words[codes], dtype=object)
     known = pa.array(words, type=pa.large_string())
-    return pd.Series(_TEXT_DTYPE.__from_arrow__(known.take(pa.array(codes % len(words)))), copy=False)
+    return pd.Series(
+        _TEXT_DTYPE.__from_arrow__(known.take(pa.array(np.where(codes < 0, len(words) - 1, codes)))), copy=False
+    )
