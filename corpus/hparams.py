@@ -150,6 +150,8 @@ def to_hyperparameter(values: pd.Series) -> tuple[pd.Series, NDArray[np.bool_]]:
     """
     if is_text(values):
         return to_text(values), np.zeros(len(values), dtype=bool)
+    if values.dtype == np.float64 and not (infinite := np.isinf(values.to_numpy())).any():
+        return values, infinite
     if values.dtype.kind == "f":
         return _finite(to_number(values))
     if values.dtype.kind == "i":

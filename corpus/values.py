@@ -81,14 +81,16 @@ def is_text(values: pd.Series) -> bool:
 def to_text(values: pd.Series) -> pd.Series:
     """Return a column of str; whatever is not text (a number, a list, empty text) is null."""
     if isinstance(values.dtype, pd.CategoricalDtype):
-        codes, uniques = values.cat.codes.to_numpy(), values.cat.categories
-    elif isinstance(values.dtype, pd.StringDtype):
-        codes, uniques = pd.factorize(values)
-    else:
-        objects = as_objects(values)
-        if not set(map(type, objects)) <= {str, bytes, type(None), float}:
-            objects = as_objects([value if isinstance(value, str | bytes) else None for value in objects])
-        codes, uniques = pd.factorize(objects)
+        return _decoded(values.cat.codes.to_numpy(), values.cat.categories)
+    if isinstance(values.dtype, pd.StringDtype):
+        return _decoded(*pd.factorize(values))
+    objects = as_objects(values)
+    if not set(map(type, objects)) <= {str, bytes, type(None), float}:
+        objects = as_objects([value if isinstance(value, str | bytes) else None for value in objects])
+    return _decoded(*pd.factorize(objects))
+
+
+def _decoded(codes: NDArray[np.integer], uniques: Iterable[object]) -> pd.Series:
     return text_series(as_objects([*map(decode_text, uniques), None]), codes)
 
 
@@ -146,7 +148,6 @@ def text_series(words: NDArray[np.object_], codes: NDArray[np.integer]) -> pd.Se
     """Return a column of str and null, in pandas' own type for text; `codes` are indices of `words`, -1 the last."""
     if not isinstance(_TEXT_DTYPE, pd.StringDtype):
         return pd.Series(words[codes], dtype=object)
-    known = pa.array(words, type=pa.large_string())
-    return pd.Series(
-        _TEXT_DTYPE.__from_arrow__(known.take(pa.array(np.where(codes < 0, len(words) - 1, codes)))), copy=False
-    )
+    at = pa.array(np.where(codes < 0, len(words) - 1, codes))
+    column = pa.array(words, type=pa.large_string()).take(at)
+    return pd.Series(_TEXT_DTYPE.__from_arrow__(column), copy=False)  # type: ignore[attr-defined]  # not in the stubs

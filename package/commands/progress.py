@@ -18,16 +18,19 @@ class ReadingBar:
 
     Parameters
     ----------
+    verb : str, default "reading"
+        What is being done, said before the name; empty where the name says it.
     patience : float, default 1.0
         Seconds before it appears.
     console : Console, optional
         Where it appears; default stderr.
     """
 
-    def __init__(self, patience: float = PATIENCE, console: Console | None = None) -> None:
+    def __init__(self, patience: float = PATIENCE, console: Console | None = None, *, verb: str = "reading") -> None:
         columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
         self._bar = Progress(*columns, console=console or Console(stderr=True), transient=True)
-        self._task = self._bar.add_task("reading", total=None)
+        self._task = self._bar.add_task(verb, total=None)
+        self._verb = verb
         self._start = time.monotonic()
         self._patience = patience
 
@@ -44,4 +47,4 @@ class ReadingBar:
         """Show how far the reading is."""
         if time.monotonic() - self._start > self._patience:
             self._bar.start()  # again and again does nothing
-        self._bar.update(self._task, completed=done, total=total, description=f"reading {name}")
+        self._bar.update(self._task, completed=done, total=total, description=f"{self._verb} {name}".strip())
