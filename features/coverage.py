@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -14,6 +14,8 @@ from .spelling import unknown
 
 PRESENT: Final = 0.02
 """A hyperparameter belongs to an architecture if at least this share of its runs has a value."""
+STEPS: Final = "train_steps"
+"""The hyperparameter that is the length of training, steps."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,11 @@ class Domain:
     condition: Condition | None = None
     tasks: tuple[str, ...] | None = None
 
+    def up_to(self, highest: float) -> Domain:
+        """Return the same up to a positive number that occurs, rounded up to one digit (3,871 to 4,000)."""
+        step = 10.0 ** np.floor(np.log10(highest))
+        return replace(self, high=min(self.high or 0.0, float(np.ceil(highest / step) * step)))
+
 
 @dataclass(frozen=True)
 class ArchitectureCoverage:
@@ -62,16 +69,30 @@ class ArchitectureCoverage:
         The values of max_params that occur, ascending.
     tasks : dict
         Task to number of runs.
+    longest : dict
+        Each of `sizes` to the most training steps of its runs, steps; empty where runs record none.
     """
 
     domains: dict[str, Domain]
     depths: tuple[int, ...]
     sizes: tuple[int, ...]
     tasks: dict[str, int]
+    longest: dict[int, int]
 
     def domains_of(self, task: str) -> dict[str, Domain]:
         """Return the domains of the hyperparameters that a task has."""
         return {name: item for name, item in self.domains.items() if item.tasks is None or task in item.tasks}
+
+    def longest_at(self, size: float) -> int | None:
+        """Return up to how many training steps a network of a size is covered; None where runs record none.
+
+        That is the longest training of the nearest size, and at least what half of the sizes were trained for: long
+        trainings of one size say little of another.
+        """
+        if not self.longest:
+            return None
+        nearest = min(self.longest, key=lambda known: abs(np.log(known / size)))
+        return max(self.longest[nearest], int(np.median(list(self.longest.values()))))
 
 
 @dataclass(frozen=True)
@@ -121,7 +142,15 @@ def _cover(runs: pd.DataFrame, hyperparameters: dict[str, Hyperparameter]) -> Ar
         tasks={
             str(task): int(count) for task, count in runs["task_type"].value_counts(sort=False).sort_index().items()
         },
+        longest=_longest(runs),
     )
+
+
+def _longest(runs: pd.DataFrame) -> dict[int, int]:
+    column = HP_PREFIX + STEPS
+    if column not in runs or not pd.api.types.is_numeric_dtype(runs[column]):
+        return {}
+    return {int(size): int(steps) for size, steps in runs.groupby("max_params")[column].max().dropna().items()}
 
 
 def _domain(runs: pd.DataFrame, hyperparameter: Hyperparameter, present: list[str]) -> Domain:
@@ -170,4 +199,5 @@ def _entry(data: dict[str, Any]) -> ArchitectureCoverage:
             Condition(condition["parent"], tuple(condition["choices"])) if condition else None,
             None if tasks is None else tuple(tasks),
         )
-    return ArchitectureCoverage(domains, tuple(data["depths"]), tuple(data["sizes"]), dict(data["tasks"]))
+    longest = {int(size): int(steps) for size, steps in data["longest"].items()}
+    return ArchitectureCoverage(domains, tuple(data["depths"]), tuple(data["sizes"]), dict(data["tasks"]), longest)

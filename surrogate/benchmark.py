@@ -12,11 +12,11 @@ import numpy as np
 import pandas as pd
 
 from ..corpus.schema import HP_PREFIX
-from ..features import Condition, Space, check_number, check_whole
+from ..features import Condition, Coverage, Space, check_number, check_whole
+from ..features.coverage import STEPS
 from ..features.dimension import Floats, Value
-from ..features.space import STEPS
 from .evolution import evolve
-from .library import fingerprint, get_surrogate, relevant_runs
+from .library import Folder, fingerprint, get_surrogate, relevant_runs
 from .replay import Optimum, Replay
 from .setup_model import SetupModel
 from .storage import ModelError
@@ -57,12 +57,14 @@ class Benchmark:
     the models believe, not what a training would give: `replay` has the real runs.
 
     ``train_steps`` is a fidelity: it is not in `space`, a configuration that does not name it is trained for
-    ``fidelity.high`` steps, and one that does for as many as it says, at a cost in proportion. Longer training may be
-    worse, as it is in reality.
+    ``fidelity.high`` steps, and one that does for as many as it says, at a cost in proportion. Its highest value is
+    that of the corpus's longest training in the setup, or with the nearest size, rounded up to one digit. Longer
+    training may be worse, as it is in reality.
 
-    The same configuration and seed give the same number in every thread and process on a machine. A pickled benchmark
-    holds the question and the checksum of the models, a few hundred bytes; where it is unpickled, the models are
-    loaded when first needed, and others than those it was made with are refused.
+    The same call gives the same number in every thread and process on a machine; one configuration alone and among
+    others in a batch, but for the rounding of float32, with which the networks compute. A pickled benchmark holds the
+    question and the checksum of the models, a few hundred bytes; where it is unpickled, the models are loaded when
+    first needed, and others than those it was made with are refused.
 
     Parameters
     ----------
@@ -71,8 +73,8 @@ class Benchmark:
     depth : int
         Layers, one of those that the corpus covers.
     params : float
-        Parameter budget, parameters; anything between the smallest and the largest that the corpus covers. Kept as
-        a whole number.
+        Parameter budget, parameters; anything between the smallest and the largest that the corpus covers for that
+        architecture, task and depth. Kept as a whole number.
     models : path, optional
         Folder that ``rnn-warmstart fit`` wrote. Default: the models shipped with the package.
 
@@ -110,7 +112,7 @@ class Benchmark:
     def __post_init__(self) -> None:
         models = None if self.models is None else os.path.abspath(self.models)
         surrogate = get_surrogate(models)
-        checked = _check_setup(surrogate, self.arch, self.task, self.depth, self.params)
+        checked = _check_setup(surrogate, models, self.arch, self.task, self.depth, self.params)
         for name, value in (*checked.items(), ("models", models), ("fingerprint", fingerprint(models))):
             object.__setattr__(self, name, value)
 
@@ -242,16 +244,16 @@ class Benchmark:
         losses = self.batch(known)
         if not len(losses) or losses.min() >= found.loss:
             return found
-        best = int(np.argmin(losses))
-        config = self._varying.as_configurations(self._varying.complete_columns(known.iloc[[best]]))[0]
-        return Optimum(config, float(losses[best]), "run")
+        best = known.iloc[[int(np.argmin(losses))]]
+        config = self._varying.as_configurations(self._varying.complete_columns(best))[0]
+        return Optimum(config, self.objective(config), "run")
 
     def _searched_optimum(self) -> Optimum:
         space, rng = self._varying, np.random.default_rng(0)
         judge = lambda units: self._model.losses(self._columns(space.columns(units)))  # noqa: E731
         units, losses = evolve(judge, len(space.dimensions), SPREADS, rng)
-        best = int(np.argmin(losses))
-        return Optimum(space.configurations(units[[best]])[0], float(losses[best]), "search")
+        config = space.configurations(units[[int(np.argmin(losses))]])[0]
+        return Optimum(config, self.objective(config), "search")
 
     def replay(self) -> Replay:
         """Return the real runs of this setup as a benchmark of its own, which knows only their configurations.
@@ -261,7 +263,7 @@ class Benchmark:
         ValueError
             No run of exactly this setup is in the corpus; the message says which sizes have some.
         """
-        mine = self._real_runs()
+        mine = _real_runs(self.models, self.arch, self.task, self.depth)
         runs = mine[mine["max_params"] == self.params]
         if runs.empty:
             sizes = ", ".join(f"{size:,}" for size in sorted(mine["max_params"].unique()))
@@ -271,13 +273,10 @@ class Benchmark:
             )
         return Replay.from_runs(repr(self), runs)
 
-    def _real_runs(self) -> pd.DataFrame:
-        runs = relevant_runs(self.models, self.arch, self.task)
-        return runs[(runs["architecture"] == self.arch) & (runs["n_layers"] == self.depth)]
-
     def _run_columns(self) -> pd.DataFrame:
         """Return the real runs of this setup as `batch` takes them, without the fidelity; only complete ones."""
-        runs = self._real_runs().rename(columns=lambda name: name.removeprefix(HP_PREFIX))
+        runs = _real_runs(self.models, self.arch, self.task, self.depth)
+        runs = runs.rename(columns=lambda name: name.removeprefix(HP_PREFIX))
         known = runs[runs["max_params"] == self.params].reindex(columns=list(self._varying.names))
         needed = [name for name in self._varying.names if name not in self._varying.all_conditions]
         return known.dropna(subset=needed)
@@ -299,10 +298,24 @@ class Benchmark:
 
 @lru_cache(maxsize=32)
 def _setup_model(models: str | None, version: str, arch: str, task: str, depth: int, params: int) -> SetupModel:
-    return SetupModel(get_surrogate(models), arch, task, depth, params)
+    surrogate = get_surrogate(models)
+    coverage = surrogate.coverage.architectures[arch]
+    runs = _real_runs(models, arch, task, depth)
+    if STEPS in coverage.domains and not runs.empty:
+        distance = np.abs(np.log(runs["max_params"].to_numpy(np.float64) / params))
+        steps = coverage.domains[STEPS].up_to(float(runs[HP_PREFIX + STEPS][distance == distance.min()].max()))
+        coverage = replace(coverage, domains=coverage.domains | {STEPS: steps})
+    return SetupModel(replace(surrogate, coverage=Coverage({arch: coverage})), arch, task, depth, params)
 
 
-def _check_setup(surrogate: Surrogate, arch: object, task: object, depth: object, params: object) -> dict[str, Any]:
+def _real_runs(models: Folder, arch: str, task: str, depth: int) -> pd.DataFrame:
+    runs = relevant_runs(models, arch, task)
+    return runs[(runs["architecture"] == arch) & (runs["n_layers"] == depth)]
+
+
+def _check_setup(
+    surrogate: Surrogate, models: Folder, arch: str, task: str, depth: object, params: object
+) -> dict[str, Any]:
     """Check the arguments of a `Benchmark`; ValueError says what is allowed."""
     coverage = surrogate.coverage.of(arch, task)
     if task not in coverage.tasks:
@@ -315,9 +328,11 @@ def _check_setup(surrogate: Surrogate, arch: object, task: object, depth: object
         raise ValueError(
             f"depth={depth} is none of those that the corpus covers for {arch}: {', '.join(map(str, coverage.depths))}."
         )
-    low, high = coverage.sizes[0], coverage.sizes[-1]
-    if not low <= budget <= high:
-        raise ValueError(f"params={params} lies outside the {low:,} to {high:,} parameters that the corpus covers for "
-                         f"{arch}; choose a budget between them.")  # fmt: skip
-    surrogate.encoder.check_width(str(arch), str(task), layers, budget)
+    sizes = _real_runs(models, arch, task, layers)["max_params"].unique().tolist() or coverage.sizes
+    if not min(sizes) <= budget <= max(sizes):
+        raise ValueError(
+            f"params={params} lies outside the {min(sizes):,} to {max(sizes):,} parameters that the corpus covers for "
+            f"{arch} of {layers} layers on {task}; choose a budget between them."
+        )
+    surrogate.encoder.check_width(arch, task, layers, budget)
     return {"arch": arch, "task": task, "depth": layers, "params": budget}
