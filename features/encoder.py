@@ -86,7 +86,7 @@ class Encoder:
         chosen = [name for name, item in self.hyperparameters.items() if item.scale == "category"]
         return [name for name in ("architecture", "task_type", *chosen) if name in self.features]
 
-    def transform(self, rows: Table) -> NDArray[np.float64]:
+    def transform(self, rows: Table, *, strict: bool = True) -> NDArray[np.float64]:
         """Return the feature matrix of shape (n_rows, n_features).
 
         Parameters
@@ -94,6 +94,8 @@ class Encoder:
         rows : DataFrame or mapping
             Runs or queries: the columns of a setup, and ``hp_<name>`` for each hyperparameter that a row may have.
             A hyperparameter that is null or whose column is missing counts as absent. Losses are never looked at.
+        strict : bool, default True
+            Whether an unknown category is an error; else it counts as absent.
 
         Raises
         ------
@@ -104,7 +106,7 @@ class Encoder:
         missing = [name for name in SETUP if name not in rows]
         if missing:
             raise ValueError(f"Rows to encode need the columns {', '.join(SETUP)}; missing: {', '.join(missing)}.")
-        columns = self._columns(rows)
+        columns = self._columns(rows, strict)
         return np.column_stack([columns[name] for name in self.features])
 
     def hidden_units(self, rows: Table) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -128,15 +130,16 @@ class Encoder:
                 f"at least {least} parameters."
             )
 
-    def _columns(self, rows: Table) -> dict[str, NDArray[np.float64]]:
+    def _columns(self, rows: Table, strict: bool = True) -> dict[str, NDArray[np.float64]]:
         architecture = np.asarray(rows["architecture"], dtype=object)
         size = len(architecture)
 
         def get(name: str) -> NDArray[np.float64]:
             column, item = HP_PREFIX + name, self.hyperparameters.get(name)
-            if column not in rows or item is None or item.scale == "category":
+            if column not in rows or (item is not None and item.scale == "category"):
                 return np.full(size, np.nan)
-            return pd.to_numeric(pd.Series(rows[column])).to_numpy(np.float64, na_value=np.nan)
+            errors = "coerce" if item is None else "raise"  # the corpus may lack it where other cells have its like
+            return pd.to_numeric(pd.Series(rows[column]), errors=errors).to_numpy(np.float64, na_value=np.nan)
 
         def names(name: str) -> Names:
             if name != "architecture" and HP_PREFIX + name not in rows:
@@ -144,19 +147,33 @@ class Encoder:
             values = pd.Series(rows["architecture" if name == "architecture" else HP_PREFIX + name], dtype=object)
             return values.fillna("").astype(str).str.lower().to_numpy(object)
 
+        def known(values: Any, choices: tuple[str, ...]) -> Any:
+            if strict:
+                return values
+            texts = pd.Series(values, dtype=object)
+            return texts.where(texts.isna() | texts.astype(str).isin(choices), None)
+
+        def code(values: Any, choices: tuple[str, ...], what: str) -> NDArray[np.float64]:
+            return encode_category(known(values, choices), choices, what=what)
+
         params = np.log(np.asarray(rows["max_params"], dtype=np.float64))
         units, _ = self.hidden_units(rows)
         log_units = np.log(np.where(units > 0, units, np.nan))
         columns = {
-            "architecture": encode_category(architecture, self.architectures, what="architecture"),
-            "task_type": encode_category(rows["task_type"], self.tasks, what="task"),
+            "architecture": encode_category(
+                known(architecture, self.architectures), self.architectures, what="architecture"
+            ),
+            "task_type": encode_category(known(rows["task_type"], self.tasks), self.tasks, what="task"),
             "n_layers": np.asarray(rows["n_layers"], dtype=np.float64),
             "log_max_params": params,
             "log_hidden_units": log_units,
         }
         for name, item in self.hyperparameters.items():
-            present = HP_PREFIX + name in rows
-            columns[name] = item.encode(rows[HP_PREFIX + name]) if present else np.full(size, np.nan)
+            if HP_PREFIX + name not in rows:
+                columns[name] = np.full(size, np.nan)
+            else:
+                values = rows[HP_PREFIX + name]
+                columns[name] = item.encode(known(values, item.choices) if item.scale == "category" else values)
         derived = derive(get, names, log_units, params)
         return columns | {name: values for name, values in derived.items() if name not in self.hyperparameters}
 

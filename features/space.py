@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 DEPTH: Final = "n_layers"
 """Name of the depth where the search chooses it."""
-STEPS: Final = "train_steps"
-"""The hyperparameter that counts training steps: what a limit on them limits, and a benchmark's fidelity."""
 
 
 @dataclass(frozen=True)

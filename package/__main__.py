@@ -6,6 +6,8 @@ import typer
 
 from .commands.benchmark import benchmark
 from .commands.corpus import group as corpus
+from .commands.evaluate import evaluate
+from .commands.fetch import fetch
 from .commands.fit import fit
 from .commands.recommend import recommend
 from .commands.train import train, verify
@@ -16,7 +18,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (recommend, fit, train, verify, benchmark):
+for command in (recommend, fit, evaluate, train, verify, benchmark, fetch):
     app.command()(command)
 app.add_typer(corpus, name="corpus")
 

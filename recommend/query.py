@@ -18,8 +18,9 @@ from ..features import (
     check_whole,
     unknown,
 )
+from ..features.coverage import STEPS
 from ..features.dimension import Value
-from ..features.space import DEPTH, STEPS
+from ..features.space import DEPTH
 from ..surrogate import Surrogate
 
 
@@ -108,6 +109,9 @@ def build_query(
     covered_params = _cover_params(budget, coverage, arch, warnings)
     depths = _cover_depths(layers, coverage, arch, warnings)
     domains = coverage.domains_of(task)
+    longest = coverage.longest_at(covered_params)
+    if STEPS in domains and longest is not None:
+        domains |= {STEPS: domains[STEPS].up_to(longest)}
     known = surrogate.encoder.hyperparameters
     held = _check_fixed(held, domains, known, arch, warnings)
     space = _space(domains, known, held, limit, layers, depths, arch, warnings)

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..features import Encoder
+from ..features.coverage import STEPS
 from ..features.dimension import Floats
-from ..features.space import DEPTH, STEPS, Space, as_rows
+from ..features.space import DEPTH, Space, as_rows
 from ..surrogate import Surrogate
 from ..surrogate.evolution import evolve
 from .query import Query

@@ -1,4 +1,4 @@
-"""The three gradient-boosted models behind a surrogate, and how they are fitted."""
+"""The gradient-boosted models behind a surrogate, and how they are fitted."""
 
 from __future__ import annotations
 
@@ -11,13 +11,16 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..features import Encoder
+from .network import NetworkSettings
 from .targets import LossScale, rank_scores, setup_codes
 
 if TYPE_CHECKING:
     import lightgbm
 
-MODELS: Final = ("rank", "loss", "diverge")
-"""rank: rank score (L2); loss: loss score (L2); diverge: probability to diverge (log loss). See `targets`."""
+MODELS: Final = ("rank", "loss", "diverge", "spread")
+"""rank: rank score (L2); loss: loss score (L2); diverge: probability to diverge (log loss); see `targets`. spread: size
+of the loss prediction's error (L1, so its median); see `calibration`."""
+SPREAD: Final = {"num_leaves": 15, "min_data_in_leaf": 100}
 Floats = NDArray[np.float64]
 
 
@@ -31,8 +34,12 @@ class Settings:
         Boosting rounds of the rank and the loss model.
     diverge_trees : int
         Boosting rounds of the divergence model: divergence is rare, so it needs and bears fewer.
+    spread_trees : int
+        Boosting rounds of the spread model.
     learning_rate, leaves, min_leaf, feature_fraction, bagging_fraction : numbers
         LightGBM's learning_rate, num_leaves, min_data_in_leaf, feature_fraction, bagging_fraction (every round).
+    network : NetworkSettings
+        How the networks that share in the rank and the loss score are fitted.
     folds : int
         Folds of the cross-fitting by setup that calibrates.
     seed : int
@@ -41,11 +48,13 @@ class Settings:
 
     trees: int = 800
     diverge_trees: int = 200
+    spread_trees: int = 100
     learning_rate: float = 0.05
     leaves: int = 31
     min_leaf: int = 20
     feature_fraction: float = 0.5
     bagging_fraction: float = 0.8
+    network: NetworkSettings = field(default_factory=NetworkSettings)
     folds: int = 5
     seed: int = 0
 
@@ -57,7 +66,7 @@ class Settings:
         file.
         """
         return {
-            "objective": "binary" if model == "diverge" else "l2",
+            "objective": {"diverge": "binary", "spread": "l1"}.get(model, "l2"),
             "learning_rate": self.learning_rate,
             "num_leaves": self.leaves,
             "min_data_in_leaf": self.min_leaf,
@@ -70,11 +79,20 @@ class Settings:
             "force_row_wise": True,
             "num_threads": 0,
             "verbosity": -1,
-        }
+        } | (SPREAD if model == "spread" else {})
+
+    def rounds(self, model: str) -> int:
+        """Return the boosting rounds of one of `MODELS`."""
+        return {"diverge": self.diverge_trees, "spread": self.spread_trees}.get(model, self.trees)
 
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-ready dict."""
         return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Settings:
+        """Rebuild from `to_dict`, or from its JSON."""
+        return cls(**data | {"network": NetworkSettings(**data["network"])})
 
 
 @dataclass(frozen=True)
@@ -101,27 +119,23 @@ class Boosters:
 
     models: dict[str, lightgbm.Booster] = field(repr=False)
 
-    @classmethod
-    def fit(cls, matrix: Floats, targets: Targets, encoder: Encoder, settings: Settings) -> Boosters:
-        """Fit all `MODELS` on one feature matrix of shape (n_runs, n_features)."""
-        import lightgbm
-
-        fitted = {}
-        for name in MODELS:
-            data = lightgbm.Dataset(
-                matrix,
-                getattr(targets, name),
-                feature_name=list(encoder.features),
-                categorical_feature=encoder.categorical,
-                params={"verbosity": -1},
-            )
-            rounds = settings.diverge_trees if name == "diverge" else settings.trees
-            fitted[name] = lightgbm.train(settings.parameters(name), data, rounds)
-        return cls(fitted)
-
     def predict(self, name: str, matrix: Floats) -> Floats:
         """Return one model's raw prediction for each row of a feature matrix, shape (n_rows,)."""
         return np.asarray(self.models[name].predict(matrix))
+
+
+def fit_booster(name: str, matrix: Floats, target: Floats, encoder: Encoder, settings: Settings) -> lightgbm.Booster:
+    """Fit one of `MODELS` on a feature matrix of shape (n_runs, n_features) and a target of shape (n_runs,)."""
+    import lightgbm
+
+    data = lightgbm.Dataset(
+        matrix,
+        target,
+        feature_name=list(encoder.features),
+        categorical_feature=encoder.categorical,
+        params={"verbosity": -1},
+    )
+    return lightgbm.train(settings.parameters(name), data, settings.rounds(name))
 
 
 def setup_folds(runs: pd.DataFrame, folds: int, seed: int) -> Iterator[NDArray[np.bool_]]:

@@ -2,9 +2,10 @@
 
 Everything here is learned from *cross-fitted* predictions: those of models that never saw the run's setup.
 
-- Interval (split conformal, Mondrian: Vovk, Lindsay, Nouretdinov and Gammerman 2003): the residuals of the loss score,
-  in groups of the same task and similar prediction. The end points for level 1 - a are the residuals of ranks
-  floor((n + 1) a / 2) and ceil((n + 1) (1 - a / 2)) among the n of the group.
+- Interval (split conformal, normalised: Papadopoulos, Gammerman and Vovk 2008; Mondrian: Vovk, Lindsay, Nouretdinov and
+  Gammerman 2003): the errors of the loss score in units of their predicted size, in groups of the same task and similar
+  prediction. The end points for level 1 - a are the errors of ranks floor((n + 1) a / 2) and ceil((n + 1) (1 - a / 2))
+  among the n of the group.
 - Expected rank: isotonic regression of the rank quantile within the setup on the ranking score.
 - Divergence: isotonic regression of the indicator on the model's raw probability.
 """
@@ -46,7 +47,7 @@ class Steps:
 
 @dataclass(frozen=True)
 class Residuals:
-    """Residual quantiles of one task, by group of similar prediction.
+    """Quantiles of one task's errors in units of their predicted size, by group of similar prediction.
 
     Parameters
     ----------
@@ -64,21 +65,22 @@ class Residuals:
     high: dict[float, tuple[float, ...]]
 
     @classmethod
-    def fit(cls, predicted: Floats, true: Floats) -> Residuals:
-        """Group cross-fitted predictions and take the conformal quantiles of true - predicted in each group."""
+    def fit(cls, predicted: Floats, spread: Floats, true: Floats) -> Residuals:
+        """Group cross-fitted predictions; take the conformal quantiles of (true - predicted) / spread in each group."""
         edges = np.quantile(predicted, BIN_EDGES[1:-1])
         group = np.searchsorted(edges, predicted)
-        residuals = [np.sort((true - predicted)[group == g]) for g in range(len(edges) + 1)]
-        residuals = [r if len(r) else np.sort(true - predicted) for r in residuals]
+        errors = (true - predicted) / spread
+        residuals = [np.sort(errors[group == g]) for g in range(len(edges) + 1)]
+        residuals = [r if len(r) else np.sort(errors) for r in residuals]
         low = {level: tuple(_order_statistic(r, (1 - level) / 2) for r in residuals) for level in LEVELS}
         high = {level: tuple(_order_statistic(r, (1 + level) / 2) for r in residuals) for level in LEVELS}
         return cls(tuple(edges.tolist()), tuple(float(np.median(r)) for r in residuals), low, high)
 
-    def bounds(self, predicted: Floats, level: float) -> tuple[Floats, Floats, Floats]:
-        """Return (low, middle, high) scores around each prediction, shape (n_rows,) each."""
+    def bounds(self, predicted: Floats, spread: Floats, level: float) -> tuple[Floats, Floats, Floats]:
+        """Return (low, middle, high) scores around each prediction of given error size, shape (n_rows,) each."""
         group = np.searchsorted(self.edges, predicted)
         low, middle, high = (np.asarray(q)[group] for q in (self.low[level], self.median, self.high[level]))
-        return predicted + low, predicted + middle, predicted + high
+        return predicted + spread * low, predicted + spread * middle, predicted + spread * high
 
 
 def _order_statistic(residuals: Floats, share: float) -> float:

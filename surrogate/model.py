@@ -12,9 +12,12 @@ from numpy.typing import NDArray
 
 from ..features import Coverage, Encoder
 from ..features.encoder import Table
-from .boosting import Boosters, Floats, Settings, Targets, setup_folds
+from .boosting import Boosters, Floats, Settings, Targets
 from .calibration import LEVELS, Calibration, Residuals, Steps
-from .targets import LossScale, rank_quantiles
+from .crossfit import HeldOut, fit_spread, predict_spread
+from .noise import SeedNoise
+from .predictors import Predictors
+from .targets import LossScale, random_runs, rank_quantiles
 
 
 @dataclass(frozen=True)
@@ -27,12 +30,14 @@ class Surrogate:
         Makes the feature matrix from runs or queries.
     coverage : Coverage
         What the corpus covers.
-    boosters : Boosters
+    predictors : Predictors
         The fitted models.
     scale : LossScale
         Between losses and loss scores.
     calibration : Calibration
         From raw outputs to calibrated statements.
+    noise : SeedNoise
+        Between a configuration and its single runs.
     settings : Settings
         How the models were fitted.
     corpus : dict
@@ -41,9 +46,10 @@ class Surrogate:
 
     encoder: Encoder
     coverage: Coverage
-    boosters: Boosters
+    predictors: Predictors
     scale: LossScale
     calibration: Calibration
+    noise: SeedNoise
     settings: Settings = field(default_factory=Settings)
     corpus: dict[str, Any] = field(default_factory=dict)
 
@@ -69,32 +75,32 @@ class Surrogate:
             Called with (what is being done, share done from 0 to 1).
         """
         settings = settings or Settings()
-        tell = progress or (lambda what, share: None)
         encoder, scale = Encoder.fit(runs), LossScale.fit(runs)
         matrix, targets = encoder.transform(runs), Targets.from_runs(runs, scale)
-        held_out = {name: np.empty(len(runs)) for name in ("rank", "loss", "diverge")}
-        for index, rows in enumerate(setup_folds(runs, settings.folds, settings.seed)):
-            tell("calibrating", index / (settings.folds + 1))
-            fold = Boosters.fit(matrix[~rows], targets.take(~rows), encoder, settings)
-            for name, values in held_out.items():
-                values[rows] = fold.predict(name, matrix[rows])
-        tell("fitting", settings.folds / (settings.folds + 1))
-        boosters = Boosters.fit(matrix, targets, encoder, settings)
-        tell("fitted", 1.0)
-        calibration = _calibrate(runs, targets, held_out)
+        share = settings.folds / (settings.folds + settings.network.members)
+        calibrating, fitting = _stage(progress, "calibrating", 0, share), _stage(progress, "fitting", share, 1)
+        held_out = HeldOut.predict(runs, matrix, targets, encoder, settings, calibrating)
+        spread = fit_spread(matrix, np.abs(targets.loss - held_out.loss), encoder, settings)
+        predictors = Predictors.fit(matrix, targets, encoder, settings, fitting).with_spread(spread)
         return cls(
             encoder,
             Coverage.from_runs(runs, encoder.hyperparameters),
-            boosters,
+            predictors,
             scale,
-            calibration,
+            _calibrate(runs, targets, held_out),
+            SeedNoise.fit(runs, targets.loss),
             settings,
             corpus or {},
         )
 
     def score(self, matrix: Floats) -> Floats:
         """Return each row's `ranking_score`, lower is better; feature matrix in, shape (n_rows,) out."""
-        return ranking_score(self.boosters.predict("rank", matrix), self.boosters.predict("loss", matrix))
+        return ranking_score(*self.predictors.scores(matrix))
+
+    @property
+    def boosters(self) -> Boosters:
+        """The trees among the predictors."""
+        return self.predictors.boosters
 
     def predict(self, rows: Table, level: float = 0.9) -> pd.DataFrame:
         """Predict the outcome of runs or queries.
@@ -115,27 +121,38 @@ class Surrogate:
         """
         if level not in LEVELS:
             raise ValueError(f"Intervals exist for the levels {LEVELS}, got {level!r}.")
-        matrix = self.encoder.transform(rows)
         tasks = np.asarray(rows["task_type"], dtype=object)
-        raw = {name: self.boosters.predict(name, matrix) for name in ("rank", "loss", "diverge")}
-        low, middle, high = self._interval(raw["loss"], tasks, level)
-        score = ranking_score(raw["rank"], raw["loss"])
-        return pd.DataFrame(
-            {
-                "predicted_loss": self.scale.losses(middle, tasks),
-                "low": self.scale.losses(low, tasks),
-                "high": self.scale.losses(high, tasks),
-                "p_diverge": self.calibration.divergence(raw["diverge"]),
-                "expected_rank": self.calibration.expected_rank(score),
-                "score": score,
-            }
-        )
+        found = self.predict_matrix(self.encoder.transform(rows), tasks, (level,))
+        names = {f"low_{level}": "low", f"high_{level}": "high"}
+        return found.rename(columns=names)[["predicted_loss", "low", "high", "p_diverge", "expected_rank", "score"]]
 
-    def _interval(self, predicted: Floats, tasks: NDArray[np.object_], level: float) -> tuple[Floats, Floats, Floats]:
+    def predict_matrix(
+        self, matrix: Floats, tasks: NDArray[np.object_], levels: tuple[float, ...] = LEVELS
+    ) -> pd.DataFrame:
+        """Return what `predict` returns for a feature matrix and its rows' tasks, with intervals of several levels.
+
+        They are named ``low_<level>`` and ``high_<level>``. Losses on a task that the corpus lacks are null.
+        """
+        rank, loss = self.predictors.scores(matrix)
+        spread, score = predict_spread(self.boosters, matrix), ranking_score(rank, loss)
+        columns = {
+            "score": score,
+            "p_diverge": self.calibration.divergence(self.boosters.predict("diverge", matrix)),
+            "expected_rank": self.calibration.expected_rank(score),
+        }
+        for level in levels:
+            low, middle, high = (self.scale.losses(x, tasks) for x in self._interval(loss, spread, tasks, level))
+            columns |= {f"low_{level}": low, f"high_{level}": high, "predicted_loss": middle}
+        return pd.DataFrame(columns)
+
+    def _interval(
+        self, predicted: Floats, spread: Floats, tasks: NDArray[np.object_], level: float
+    ) -> tuple[Floats, Floats, Floats]:
         low, middle, high = (np.full(len(predicted), np.nan) for _ in range(3))
         for task in set(tasks) & set(self.calibration.residuals):
             rows = tasks == task
-            low[rows], middle[rows], high[rows] = self.calibration.residuals[task].bounds(predicted[rows], level)
+            residuals = self.calibration.residuals[task]
+            low[rows], middle[rows], high[rows] = residuals.bounds(predicted[rows], spread[rows], level)
         return low, middle, high
 
 
@@ -148,15 +165,22 @@ def ranking_score(rank: Floats, loss: Floats) -> Floats:
     return (rank + loss) / 2
 
 
-def _calibrate(runs: pd.DataFrame, targets: Targets, held_out: dict[str, Floats]) -> Calibration:
+def _calibrate(runs: pd.DataFrame, targets: Targets, held_out: HeldOut) -> Calibration:
     tasks = runs["task_type"].to_numpy(object)
     residuals = {
-        str(task): Residuals.fit(held_out["loss"][tasks == task], targets.loss[tasks == task])
+        str(task): Residuals.fit(*(values[tasks == task] for values in (held_out.loss, held_out.spread, targets.loss)))
         for task in sorted(set(tasks))
     }
-    score = ranking_score(held_out["rank"], held_out["loss"])
+    score, random = ranking_score(held_out.rank, held_out.loss), random_runs(runs)
     return Calibration(
         residuals,
-        expected_rank=Steps.fit(score, rank_quantiles(runs)),
-        divergence=Steps.fit(held_out["diverge"], targets.diverge),
+        expected_rank=Steps.fit(score[random], rank_quantiles(runs)[random]),
+        divergence=Steps.fit(held_out.diverge, targets.diverge),
     )
+
+
+def _stage(
+    progress: Callable[[str, float], None] | None, what: str, start: float, end: float
+) -> Callable[[float], None] | None:
+    """Return a progress function of the share of one stage."""
+    return None if progress is None else lambda share: progress(what, start + share * (end - start))

@@ -1,4 +1,4 @@
-"""A surrogate narrowed to one setup: the same predictions, to the bit, for a fraction of the time."""
+"""A surrogate narrowed to one setup: the same predictions, to float32's rounding, for a fraction of the time."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from ..features.row import RowEncoder
 from ..features.space import as_rows
 from .boosting import Floats
 from .calibration import LEVELS
+from .crossfit import SMALLEST
 from .forest import Forest
 from .model import Surrogate
 from .pruning import prune_model
@@ -54,6 +55,10 @@ class SetupModel:
         return self._narrow("loss")
 
     @cached_property
+    def _spread(self) -> Forest:
+        return self._narrow("spread")
+
+    @cached_property
     def _diverge(self) -> Forest:
         return self._narrow("diverge")
 
@@ -64,8 +69,8 @@ class SetupModel:
 
     def loss(self, config: Mapping[str, Value]) -> float:
         """Return the median loss of a configuration, in the task's unit."""
-        raw = self._loss.one(self._encode(config))
-        return float(np.interp(self._median_score(raw), self._scores, self._losses))  # LossScale.losses, one number
+        score = self._median_score(self._encode(config))
+        return float(np.interp(score, self._scores, self._losses))  # LossScale.losses, one number
 
     def losses(self, columns: Columns) -> Floats:
         """Return the median loss of many configurations, shape (n,)."""
@@ -74,7 +79,7 @@ class SetupModel:
     def draw(self, config: Mapping[str, Value], seed: int) -> float:
         """Return the loss that one training with a seed might have; NaN if it diverged."""
         row = self._encode(config)
-        score = self._median_score(self._loss.one(row))
+        score = self._median_score(row)
         drawn = self._perturb(score, self._risks(self._diverge.one(row)), config, seed)
         return float(self._to_losses(np.array([drawn]))[0])
 
@@ -104,12 +109,16 @@ class SetupModel:
             )
         return noise
 
-    def _median_score(self, raw: float) -> float:
-        # Residuals.bounds for one number
-        return raw + self._residuals.median[bisect_left(self._residuals.edges, raw)]
+    def _median_score(self, row: Floats) -> float:
+        # Predictors.scores, predict_spread and Residuals.bounds for one row
+        score = (self._loss.one(row) + float(self._surrogate.predictors.networks.predict(row[None, :])[0, 1])) / 2
+        median = self._residuals.median[bisect_left(self._residuals.edges, score)]
+        return score + max(self._spread.one(row), SMALLEST) * median
 
     def _median_scores(self, matrix: Floats) -> Floats:
-        return self._residuals.bounds(self._loss.many(matrix), LEVELS[0])[1]
+        scores = (self._loss.many(matrix) + self._surrogate.predictors.networks.predict(matrix)[:, 1]) / 2
+        spread = np.maximum(self._spread.many(matrix), SMALLEST)
+        return self._residuals.bounds(scores, spread, LEVELS[0])[1]
 
     def _risks(self, raw: Any) -> Any:
         return self._surrogate.calibration.divergence(raw)

@@ -1,31 +1,39 @@
-"""Fitted surrogates on disk: LightGBM's text format and JSON, with a checksum for each file. Reading runs no code.
+"""Fitted surrogates on disk: LightGBM's text, NumPy's arrays and JSON, with a checksum for each. Reading runs no code.
 
-A folder holds ``registry.json`` (schema version, SHA-256 of every other file), ``surrogate.json`` (everything but the
-trees), ``rank.txt``, ``loss.txt``, ``diverge.txt`` (the trees), and, unless it was fitted on the built-in corpus,
-``runs.parquet`` (its corpus, for the evidence). The registry is written last: a folder without one is not complete.
+A folder holds ``registry.json`` (schema version, SHA-256 of every other file), ``surrogate.json`` (everything but trees
+and weights), ``rank.txt``, ``loss.txt``, ``diverge.txt``, ``spread.txt`` (the trees), ``networks.npy`` (the networks'
+weights, float32 of shape (n_members, n_weights)), and, unless it was fitted on the built-in corpus, ``runs.parquet``
+(its corpus, for the evidence). The registry is written last: a folder without one is not complete.
 """
 
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+
 from ..corpus.atomic import write_atomically
 from ..features import Coverage, Encoder
 from .boosting import MODELS, Boosters, Settings
 from .calibration import Calibration
 from .model import Surrogate
+from .network import Ensemble, Inputs, count_weights
+from .noise import SeedNoise
+from .predictors import Predictors
 from .targets import LossScale
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 """Version of the folder's format. Raise it by one when a file's meaning changes, so that an older package refuses
 what it would misread; keep one old folder as a test asset."""
 REGISTRY: Final = "registry.json"
 DESCRIPTION: Final = "surrogate.json"
+NETWORKS: Final = "networks.npy"
 RUNS: Final = "runs.parquet"
 LIBRARIES: Final = ("lightgbm", "numpy", "pandas", "scikit-learn")
 
@@ -42,10 +50,11 @@ def save_surrogate(surrogate: Surrogate, folder: str | os.PathLike[str]) -> None
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
     (target / REGISTRY).unlink(missing_ok=True)
-    contents = {f"{name}.txt": surrogate.boosters.models[name].model_to_string() for name in MODELS}
-    contents[DESCRIPTION] = _to_json(describe(surrogate))
-    for name, text in contents.items():
-        write_atomically(target / name, text.encode())
+    contents = {f"{name}.txt": surrogate.boosters.models[name].model_to_string().encode() for name in MODELS}
+    contents[NETWORKS] = _npy_bytes(surrogate.predictors.networks.weights)
+    contents[DESCRIPTION] = _to_json(describe(surrogate)).encode()
+    for name, content in contents.items():
+        write_atomically(target / name, content)
     listed = [*contents, *([RUNS] if (target / RUNS).exists() else [])]
     hashes = {name: _sha256(target / name) for name in sorted(listed)}
     write_atomically(target / REGISTRY, _to_json({"schema_version": SCHEMA_VERSION, "sha256": hashes}).encode())
@@ -61,16 +70,17 @@ def load_surrogate(folder: str | os.PathLike[str]) -> Surrogate:
         and the command that makes a new one.
     """
     source = Path(folder)
-    texts = _checked_texts(source)
+    contents = _checked_contents(source)
     try:
-        data = json.loads(texts[DESCRIPTION])
+        data = json.loads(contents[DESCRIPTION])
         return Surrogate(
             encoder=Encoder.from_dict(data["encoder"]),
             coverage=Coverage.from_dict(data["coverage"]),
-            boosters=_boosters(texts),
+            predictors=Predictors(_boosters(contents), _networks(contents[NETWORKS], data["networks"])),
             scale=LossScale.from_dict(data["loss_scale"]),
             calibration=Calibration.from_dict(data["calibration"]),
-            settings=Settings(**data["settings"]),
+            noise=SeedNoise.from_dict(data["noise"]),
+            settings=Settings.from_dict(data["settings"]),
             corpus=data["corpus"],
         )
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
@@ -78,7 +88,8 @@ def load_surrogate(folder: str | os.PathLike[str]) -> Surrogate:
 
 
 def describe(surrogate: Surrogate) -> dict[str, Any]:
-    """Return everything about a surrogate but its trees, ready for JSON."""
+    """Return everything about a surrogate but its trees and weights, ready for JSON."""
+    networks = surrogate.predictors.networks
     return {
         "corpus": surrogate.corpus,
         "settings": surrogate.settings.to_dict(),
@@ -87,13 +98,15 @@ def describe(surrogate: Surrogate) -> dict[str, Any]:
         "coverage": surrogate.coverage.to_dict(),
         "loss_scale": surrogate.scale.to_dict(),
         "calibration": surrogate.calibration.to_dict(),
+        "noise": surrogate.noise.to_dict(),
+        "networks": {"inputs": networks.inputs.to_dict(), "widths": networks.widths},
     }
 
 
 _ADVICE: Final = "Fit it again: rnn-warmstart fit --corpus FILE --out DIR."
 
 
-def _checked_texts(folder: Path) -> dict[str, str]:
+def _checked_contents(folder: Path) -> dict[str, bytes]:
     try:
         registry = json.loads((folder / REGISTRY).read_text(encoding="utf-8"))
         found, hashes = registry["schema_version"], dict(registry["sha256"])
@@ -103,7 +116,7 @@ def _checked_texts(folder: Path) -> dict[str, str]:
         raise ModelError(f"{folder / REGISTRY} is not a registry of models ({error!r}). {_ADVICE}") from error
     if found != SCHEMA_VERSION:
         raise ModelError(f"{folder} has schema version {found!r}, this package reads {SCHEMA_VERSION}. {_ADVICE}")
-    needed = {DESCRIPTION, *(f"{name}.txt" for name in MODELS)}
+    needed = {DESCRIPTION, NETWORKS, *(f"{name}.txt" for name in MODELS)}
     if not needed <= set(hashes) <= needed | {RUNS}:
         raise ModelError(
             f"{folder / REGISTRY} must list {', '.join(sorted(needed))}, but lists {', '.join(hashes)}. {_ADVICE}"
@@ -112,7 +125,7 @@ def _checked_texts(folder: Path) -> dict[str, str]:
         got = _sha256(folder / name)
         if got != expected:
             raise ModelError(f"{folder / name} is damaged: SHA-256 expected {expected}, got {got}. {_ADVICE}")
-    return {name: (folder / name).read_text(encoding="utf-8") for name in sorted(needed)}
+    return {name: (folder / name).read_bytes() for name in sorted(needed)}
 
 
 def _sha256(path: Path) -> str:
@@ -123,16 +136,33 @@ def _sha256(path: Path) -> str:
         raise ModelError(f"{path} cannot be read ({error}). {_ADVICE}") from error
 
 
-def _boosters(texts: dict[str, str]) -> Boosters:
+def _boosters(contents: dict[str, bytes]) -> Boosters:
     import lightgbm
 
     models = {}
     for name in MODELS:
         try:
-            models[name] = lightgbm.Booster(model_str=texts[f"{name}.txt"])
+            models[name] = lightgbm.Booster(model_str=contents[f"{name}.txt"].decode())
         except lightgbm.basic.LightGBMError as error:
             raise ModelError(f"{name}.txt is not a LightGBM model: {error}. {_ADVICE}") from error
     return Boosters(models)
+
+
+def _networks(content: bytes, data: dict[str, Any]) -> Ensemble:
+    widths = tuple(int(width) for width in data["widths"])
+    weights = np.load(io.BytesIO(content), allow_pickle=False)
+    if weights.ndim != 2 or weights.dtype != np.float32 or weights.shape[1] != count_weights(widths):
+        raise ValueError(
+            f"{NETWORKS} must hold float32 weights, {count_weights(widths)} a network, but holds {weights.dtype} of "
+            f"shape {weights.shape}"
+        )
+    return Ensemble(Inputs.from_dict(data["inputs"]), widths, weights)
+
+
+def _npy_bytes(array: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, array, allow_pickle=False)
+    return buffer.getvalue()
 
 
 def _to_json(data: dict[str, Any]) -> str:

@@ -3,7 +3,9 @@
 Losses have heavy tails, and a loss of 0.5 is good in one task and poor in another. So no model sees a loss:
 
 - the *rank score* of a run is the normal score of its rank within its setup, Phi^-1((rank - 1/2) / n), with rank 1 the
-  lowest loss of n and ties sharing their mean rank; a diverged run ranks behind every other;
+  lowest loss of n and ties sharing their mean rank; a diverged run ranks behind every other. Ranks are among the
+  setup's random runs: one that was chosen (`corpus.schema.CHOSEN`) gets Phi^-1 of the share of random runs that are
+  better, ties counting half, kept half a step inside (0, 1), and changes no other run's rank;
 - the *loss score* is the same within the task, over all setups. It keeps what distinguishes setups (a deeper network, a
   larger budget), and it goes back to a loss through the task's own quantiles.
 
@@ -20,7 +22,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from ..corpus.schema import SETUP
+from ..corpus.schema import CHOSEN, SETUP
 
 KNOTS: Final = 401
 """Points at which a task's distribution of losses is stored."""
@@ -37,9 +39,22 @@ def setup_codes(runs: pd.DataFrame) -> NDArray[np.int64]:
     return np.asarray(runs.groupby(list(SETUP), sort=True).ngroup(), dtype=np.int64)
 
 
+def random_runs(runs: pd.DataFrame) -> NDArray[np.bool_]:
+    """Return which runs are random draws of their setup's configurations; all of a setup that has no such run."""
+    parts = runs["source"].astype(str).str.rsplit("/", n=1).str[-1] if "source" in runs else pd.Series("", runs.index)
+    random = ~parts.isin(CHOSEN).to_numpy(bool)
+    codes = setup_codes(runs)
+    return random | ~np.isin(codes, codes[random])
+
+
 def rank_quantiles(runs: pd.DataFrame) -> NDArray[np.float64]:
-    """Return (rank - 1/2) / n of each run within its setup, in (0, 1); 0 is best. Shape (n_runs,)."""
-    return _quantiles(usable_loss(runs), setup_codes(runs))
+    """Return the rank quantile of each run among its setup's random runs, in (0, 1); 0 is best. Shape (n_runs,)."""
+    loss, codes, random = usable_loss(runs), setup_codes(runs), random_runs(runs)
+    quantiles = np.empty(len(runs))
+    quantiles[random] = _quantiles(loss[random], codes[random])
+    if not random.all():
+        quantiles[~random] = _quantiles_among(loss[~random], codes[~random], loss[random], codes[random])
+    return quantiles
 
 
 def rank_scores(runs: pd.DataFrame) -> NDArray[np.float64]:
@@ -50,6 +65,19 @@ def rank_scores(runs: pd.DataFrame) -> NDArray[np.float64]:
 def _quantiles(loss: NDArray[np.float64], group: NDArray[np.int64]) -> NDArray[np.float64]:
     groups = pd.Series(loss).groupby(group)
     return ((groups.rank() - 0.5) / groups.transform("size")).to_numpy(np.float64)
+
+
+def _quantiles_among(
+    loss: NDArray[np.float64], group: NDArray[np.int64], others: NDArray[np.float64], theirs: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Return the share of the group's others that is lower, ties counting half, within (1 / (4 n), 1 - 1 / (4 n))."""
+    levels, code = np.unique(np.concatenate([others, loss]), return_inverse=True)
+    keys = np.sort(theirs * len(levels) + code[: len(others)])  # group by group, each in the order of its losses
+    wanted = group * len(levels) + code[len(others) :]
+    below, upto = np.searchsorted(keys, wanted, "left"), np.searchsorted(keys, wanted, "right")
+    start, end = np.searchsorted(keys, group * len(levels)), np.searchsorted(keys, (group + 1) * len(levels))
+    n = end - start
+    return np.clip(((below + upto) / 2 - start) / n, 1 / (4 * n), 1 - 1 / (4 * n))
 
 
 @dataclass(frozen=True)

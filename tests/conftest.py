@@ -5,7 +5,9 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 from rnn_warmstart.corpus import load_builtin
-from rnn_warmstart.surrogate import Settings, Surrogate
+from rnn_warmstart.surrogate import NetworkSettings, Settings, Surrogate
+
+QUICK = NetworkSettings(units=16, layers=2, members=1, epochs=4)
 
 
 @pytest.fixture(scope="session")
@@ -19,4 +21,4 @@ def runs() -> pd.DataFrame:
 @pytest.fixture(scope="session")
 def small(runs: pd.DataFrame) -> Surrogate:
     """A surrogate fitted in seconds."""
-    return Surrogate.fit(runs, Settings(trees=30, diverge_trees=10, folds=2), {"rows": len(runs)})
+    return Surrogate.fit(runs, Settings(trees=30, diverge_trees=10, folds=2, network=QUICK), {"rows": len(runs)})

@@ -35,9 +35,11 @@ from rnn_warmstart.corpus import (
     write_parquet,
 )
 from rnn_warmstart.features import Encoder
-from rnn_warmstart.surrogate import Settings
+from rnn_warmstart.surrogate import NetworkSettings, Settings
 from rnn_warmstart.surrogate.fitting import fit_folder
 from typer.testing import CliRunner, Result
+
+QUICK = NetworkSettings(units=16, layers=2, members=1, epochs=4)
 
 ROOT = Path(__file__).parents[1]
 SHARED = Path(os.environ.get("RNN_WARMSTART_SHARED", ROOT.parent / "shared"))
@@ -689,7 +691,7 @@ def foreign(tmp_path_factory: pytest.TempPathFactory) -> Path:
         }
     )
     corpus = import_corpus(folder / "runs.csv", mapping)
-    fit_folder(corpus, folder / "models", Settings(trees=60, diverge_trees=5, folds=2))
+    fit_folder(corpus, folder / "models", Settings(trees=60, diverge_trees=5, folds=2, network=QUICK))
     return folder / "models"
 
 
@@ -727,7 +729,7 @@ def test_a_task_on_which_every_run_diverged_is_refused(tmp_path: Path) -> None:
     runs = load_builtin().runs[::40].reset_index(drop=True)
     lost = runs["task_type"] == "rcf"
     corpus = as_corpus(runs.assign(eval_loss=runs["eval_loss"].mask(lost), diverged=runs["diverged"] | lost))
-    fit_folder(corpus, tmp_path / "models", Settings(trees=5, diverge_trees=5, folds=2))
+    fit_folder(corpus, tmp_path / "models", Settings(trees=5, diverge_trees=5, folds=2, network=QUICK))
     with pytest.raises(ValueError, match="Every run on rcf in the corpus diverged, so no loss can be predicted"):
         recommend("gru", "rcf", 1e4, models=tmp_path / "models")
     assert len(recommend("gru", "text8", 1e4, models=tmp_path / "models")) == 5

@@ -16,7 +16,10 @@ from rnn_warmstart.features import ARCHITECTURES, Condition, Dimension, Space
 from rnn_warmstart.recommend.portfolio import choose_portfolio
 from rnn_warmstart.recommend.query import build_query
 from rnn_warmstart.recommend.search import search_elites
+from rnn_warmstart.surrogate import NetworkSettings
 from rnn_warmstart.surrogate.library import get_surrogate
+
+QUICK = NetworkSettings(units=16, layers=2, members=1, epochs=4)
 
 QUERY = {"arch": "gru", "task": "text8", "params": 2e4}
 
@@ -152,8 +155,10 @@ def test_depths_and_steps_beyond_the_corpus_are_answered_with_warnings():
     deepest = coverage("gru").depths[-1]
     found = recommend(**QUERY, depth=2 * deepest, n=1)
     assert f"depth={2 * deepest} is not among the depths" in found.warnings[0] and found[0].n_layers == 2 * deepest
-    high = int(coverage("gru").domains["train_steps"].high)
-    assert f"allows more than the {high} training steps" in recommend(**QUERY, max_train_steps=10 * high).warnings[0]
+    high = coverage("gru").domains["train_steps"].up_to(coverage("gru").longest_at(QUERY["params"])).high
+    assert (
+        f"allows more than the {high:.0f} training steps" in recommend(**QUERY, max_train_steps=10 * high).warnings[0]
+    )
     short = recommend(**QUERY, max_train_steps=10, n=1)
     assert short[0].hparams["train_steps"] == 10 and "max_train_steps=10 lies outside" in short.warnings[0]
     long = recommend(**QUERY, fixed={"train_steps": 10 * high}, n=1)
@@ -286,10 +291,20 @@ def test_fixed_against_an_unmet_condition_is_a_contradiction(runs):
 
     table = runs.copy()
     table.loc[table["hp_optimizer"] == "SGD", "hp_optimizer_logit_momentum"] = np.nan
-    surrogate = Surrogate.fit(table, Settings(trees=5, diverge_trees=5, folds=2))
+    surrogate = Surrogate.fit(table, Settings(trees=5, diverge_trees=5, folds=2, network=QUICK))
     fixed = {"optimizer": "SGD", "optimizer_logit_momentum": 3.0}
     with pytest.raises(ValueError, match=r"fixed optimizer_logit_momentum=3\.0 contradicts fixed optimizer='SGD'"):
         build_query(surrogate, "gru", "text8", 1e4, 1, 1, fixed, None, 0)
     query = build_query(surrogate, "gru", "text8", 1e4, 1, 1, {"optimizer": "SGD"}, None, 0)
     (configuration,) = query.space.configurations(search_elites(surrogate, query).units[:1])
     assert "optimizer_logit_momentum" not in configuration and "lr_init" in configuration
+
+
+def test_long_trainings_are_recommended_where_runs_were_long():
+    runs = load_builtin().runs.query("architecture == 'gru'")
+    longest = runs.groupby("max_params")["hp_train_steps"].max()
+    assert longest[1000] > 10_000 > longest[10_000]  # the corpus trained small networks longer
+    for size in (1000, 10_000):
+        steps = [item.hparams["train_steps"] for item in recommend("gru", "rcf", size, depth=1, n=3)]
+        assert max(steps) <= coverage("gru").domains["train_steps"].up_to(longest[size]).high
+        assert (max(steps) > 4000) == (size == 1000)

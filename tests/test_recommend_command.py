@@ -10,7 +10,10 @@ import pytest
 from rnn_warmstart import recommend
 from rnn_warmstart.__main__ import app
 from rnn_warmstart.corpus import write_parquet
+from rnn_warmstart.surrogate import NetworkSettings
 from typer.testing import CliRunner
+
+QUICK = NetworkSettings(units=16, layers=2, members=1, epochs=4)
 
 ARGUMENTS = ["recommend", "--arch", "gru", "--task", "text8", "--params", "1e6"]
 
@@ -58,7 +61,7 @@ def test_models_of_other_runs_answer(runs, tmp_path, monkeypatch):
 
     small = runs[runs["architecture"].isin(["gru", "rnn"])]
     write_parquet(small, tmp_path / "mine.parquet")
-    quick = lambda seed: surrogate.boosting.Settings(trees=20, diverge_trees=5, folds=2, seed=seed)  # noqa: E731
+    quick = lambda seed: surrogate.boosting.Settings(trees=20, diverge_trees=5, folds=2, seed=seed, network=QUICK)  # noqa: E731
     monkeypatch.setattr(surrogate, "Settings", quick)
     done = run("fit", "--corpus", str(tmp_path / "mine.parquet"), "--out", str(tmp_path / "models"))
     assert done.exit_code == 0 and "Wrote the models" in done.stderr

@@ -27,6 +27,9 @@ from rnn_warmstart.surrogate.pruning import prune_model
 from rnn_warmstart.surrogate.replay import Replay
 from rnn_warmstart.surrogate.storage import ModelError, save_surrogate
 
+CLOSE = 1e-4
+"""Relative tolerance between one configuration and the same in a batch: networks compute with float32, and their sums
+depend on the order, which depends on the number of rows."""
 SETUPS = [
     ("rnn", "parens_counting", 1, 1000),
     ("irnn", "arithmetic", 1, 1000),
@@ -77,11 +80,11 @@ def _quiet():
 
 
 @pytest.mark.parametrize("setup", SETUPS)
-def test_objective_and_batch_are_the_surrogate_s_prediction_to_the_bit(setup):
+def test_objective_and_batch_are_the_surrogate_s_prediction(setup):
     benchmark = Benchmark(*setup)
     configs = sample(benchmark, 40)
     expected = get_surrogate().predict(query(benchmark, configs))["predicted_loss"].to_numpy()
-    np.testing.assert_array_equal([benchmark.objective(config) for config in configs], expected)
+    np.testing.assert_allclose([benchmark.objective(config) for config in configs], expected, rtol=CLOSE)
     np.testing.assert_array_equal(benchmark.batch(pd.DataFrame(configs)), expected)
     np.testing.assert_array_equal(benchmark.batch({k: [c[k] for c in configs] for k in configs[0]}), expected)
 
@@ -89,8 +92,8 @@ def test_objective_and_batch_are_the_surrogate_s_prediction_to_the_bit(setup):
 def test_a_size_between_those_of_the_corpus_is_a_benchmark_too():
     benchmark = Benchmark("gru", "rcf", 2, 7_777)
     configs = sample(benchmark, 5)
-    expected = get_surrogate().predict(query(benchmark, configs))["predicted_loss"].tolist()
-    assert [benchmark.objective(config) for config in configs] == expected
+    expected = get_surrogate().predict(query(benchmark, configs))["predicted_loss"]
+    np.testing.assert_allclose([benchmark.objective(config) for config in configs], expected, rtol=CLOSE)
 
 
 def test_train_steps_is_a_fidelity(benchmark):
@@ -102,7 +105,14 @@ def test_train_steps_is_a_fidelity(benchmark):
     assert losses == sorted(losses, reverse=True) and losses[0] > losses[-1]
     assert losses[-1] == benchmark.objective(config)
     frame = pd.DataFrame([config | {"train_steps": steps} for steps in (100, 400, 1600, 4000)])
-    assert benchmark.batch(frame).tolist() == losses
+    np.testing.assert_allclose(benchmark.batch(frame), losses, rtol=CLOSE)
+
+
+def test_the_highest_fidelity_is_the_longest_training_of_the_setup_or_the_nearest_size():
+    runs = load_builtin().runs.query("architecture == 'gru' and task_type == 'rcf' and n_layers == 1")
+    for params, size in ((1_000, 1_000), (2_900, 3_000), (3_000, 3_000), (1_600, 1_000)):
+        longest = runs.loc[runs["max_params"] == size, "hp_train_steps"].max()
+        assert longest <= Benchmark("gru", "rcf", 1, params).fidelity.high < longest * 2
 
 
 def test_of_no_configuration_there_is_no_loss(benchmark):
@@ -143,9 +153,9 @@ def test_what_does_not_exist_is_not_suggested_and_makes_no_difference(conditiona
     momentum = next(config for config in configs if config["optimizer"] == "Momentum")
     assert len({conditional.objective(momentum | {"optimizer_logit_momentum": value}) for value in (1.0, 3, 6.5)}) > 1
     expected = [conditional.objective(config) for config in configs]
-    np.testing.assert_array_equal(conditional.batch(pd.DataFrame(configs)), expected)
+    np.testing.assert_allclose(conditional.batch(pd.DataFrame(configs)), expected, rtol=CLOSE)
     full = pd.DataFrame(configs).fillna({"optimizer_logit_momentum": 3.0})
-    np.testing.assert_array_equal(conditional.batch(full), expected)
+    np.testing.assert_array_equal(conditional.batch(full), conditional.batch(pd.DataFrame(configs)))
 
 
 def test_configspace_is_the_same_space(conditional):
@@ -205,7 +215,8 @@ def test_a_hyperparameter_with_one_value_may_be_left_out_but_not_be_another():
         ({"task": "text9"}, "Unknown task 'text9'. Did you mean 'text8'"),
         ({"depth": 3}, "depth=3 is none of those that the corpus covers for gru: 1, 2, 4, 8"),
         ({"depth": 2.0}, r"depth must be a whole number of at least 1, but got 2\.0"),
-        ({"params": 1e6}, r"params=1000000\.0 lies outside the 1,000 to 100,000 parameters"),
+        ({"params": 1e7}, r"params=10000000\.0 lies outside the 1,000 to 1,000,000 parameters .* 2 layers on rcf"),
+        ({"params": 1e6, "depth": 4}, r"params=1000000\.0 lies outside the 1,000 to 100,000 parameters .* 4 layers"),
         ({"params": "many"}, "params must be a finite number of at least 1, but got 'many'"),
         ({"models": "/nowhere"}, "/nowhere holds no surrogate"),
     ],
@@ -221,6 +232,90 @@ def test_a_task_that_the_architecture_never_ran_is_refused(small, tmp_path):
     save_surrogate(replace(small, coverage=Coverage(small.coverage.architectures | {"gru": gru})), tmp_path)
     with pytest.raises(ValueError, match=r"No run of gru on rcf is in the corpus.* Choose one of arithmetic"):
         Benchmark("gru", "rcf", 2, 1e4, models=tmp_path)
+
+
+# Seed noise and divergence
+
+
+def risky(benchmark):
+    """A configuration that diverges about half the time, and how often exactly, by the surrogate."""
+    configs = benchmark.sample(3000).to_dict("records")
+    risks = get_surrogate().predict(query(benchmark, configs))["p_diverge"].to_numpy()
+    best = int(np.argmin(np.abs(risks - 0.5)))
+    assert 0.1 < risks[best] < 0.9
+    return configs[best], risks[best]
+
+
+def scores(benchmark, losses):
+    """Losses back on the scale on which noise is added."""
+    scale, task = get_surrogate().scale, benchmark.task
+    knots = scale.knots[task]
+    return np.interp(losses, knots, np.linspace(scale.lowest[task], scale.highest[task], len(knots)))
+
+
+def test_a_seed_changes_the_loss_and_the_same_seed_gives_it_again(benchmark):
+    config, other = sample(benchmark, 2)
+    drawn = [benchmark.objective(config, seed=seed) for seed in range(20)]
+    assert len(set(drawn)) == 20 and drawn == [benchmark.objective(config, seed=seed) for seed in range(20)]
+    assert min(drawn) < benchmark.objective(config) < max(drawn)
+    shift = [benchmark.objective(each, seed=0) / benchmark.objective(each) for each in (config, other)]
+    assert shift[0] != pytest.approx(shift[1])  # one seed does not move all configurations alike
+    with pytest.raises(ValueError, match="seed must be a whole number of at least 0, but got -1"):
+        benchmark.objective(config, seed=-1)
+
+
+@pytest.mark.parametrize("setup", SETUPS)
+def test_a_batch_has_the_noise_of_its_configurations(setup):
+    benchmark = Benchmark(*setup)
+    configs = sample(benchmark, 30)
+    found = benchmark.batch(pd.DataFrame(configs), seed=7)
+    np.testing.assert_allclose(found, [benchmark.objective(config, seed=7) for config in configs], rtol=CLOSE)
+    assert not np.array_equal(found, benchmark.batch(pd.DataFrame(configs), seed=8))
+
+
+def test_noise_is_as_between_real_runs_of_one_configuration():
+    """Over all repeated configurations, draws spread as the seeds of the trainer did."""
+    runs = load_builtin().runs
+    runs = runs[(runs["source"] == "trainer/replicate") & ~runs["diverged"]]
+    real, drawn = [], []
+    for setup, group in runs.groupby(["architecture", "task_type", "n_layers", "max_params"]):
+        benchmark = Benchmark(*setup)
+        table = pd.DataFrame({"config": configurations(group), "score": scores(benchmark, group["eval_loss"])})
+        for _, seeds in table.groupby(table["config"].map(repr)):
+            config = seeds["config"].iloc[0]
+            if len(seeds) >= 3:
+                losses = [benchmark.objective(config, seed=seed) for seed in range(20)]
+                real.append(seeds["score"].var())
+                drawn.append(np.nanvar(scores(benchmark, losses), ddof=1))
+    assert len(real) > 300
+    assert np.sqrt(np.mean(drawn)) == pytest.approx(np.sqrt(np.mean(real)), rel=0.15)
+
+
+def test_it_diverges_as_often_as_predicted():
+    benchmark = Benchmark("rnn", "text8", 8, 1e4)
+    config, risk = risky(benchmark)
+    n = 1500
+    failed = np.mean([np.isnan(benchmark.objective(config, seed=seed)) for seed in range(n)])
+    assert abs(failed - risk) < 4 * np.sqrt(risk * (1 - risk) / n)
+    assert np.isfinite(benchmark.objective(config))
+
+
+def test_optuna_counts_a_divergence_as_a_failed_trial_and_goes_on():
+    benchmark = Benchmark("rnn", "text8", 8, 1e4)
+    config, _ = risky(benchmark)
+    study = optuna.create_study()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    study.optimize(lambda trial: benchmark.objective(config, seed=trial.number), n_trials=20)
+    states = {trial.state for trial in study.trials}
+    assert states == {optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.FAIL} and len(study.trials) == 20
+
+
+def test_models_without_repeated_configurations_refuse_a_seed(conditional):
+    config = sample(conditional, 1)[0]
+    with pytest.raises(ValueError, match="The seed noise of rcf is unknown"):
+        conditional.objective(config, seed=0)
+    with pytest.raises(ValueError, match="The seed noise of rcf is unknown"):
+        conditional.batch(pd.DataFrame([config]), seed=0)
 
 
 # Optimum and replay

@@ -1,0 +1,126 @@
+"""The surrogate and its competitors under one protocol, on the built-in corpus.
+
+    python benchmarks/protocol.py                      # benchmarks/results/protocol.{json,md}, splits.parquet
+    python benchmarks/protocol.py --split by-setup --competitors none
+    python benchmarks/protocol.py --smoke              # seconds, writes nothing
+
+Splits, scores and ceiling are those of ``rnn-warmstart evaluate``. Competitors (`benchmarks/competitors.py`) are judged
+on by-setup, task and architecture. Folds are cached, so a second call recomputes only what changed; --report prints
+what the cache holds. The surrogates' calibration takes three inner folds here (five in the shipped models). Needs the
+packages of ``pip install '.[benchmarks]'``.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from competitors import COMPETITORS
+from provenance import RESULTS, markdown_table, provenance, write_result
+from rich.console import Console
+from rnn_warmstart.corpus import load_builtin
+from rnn_warmstart.corpus.atomic import write_atomically
+from rnn_warmstart.surrogate import NetworkSettings, Settings
+from rnn_warmstart.surrogate.protocol import evaluate_split, predict_with, summarise_split
+from rnn_warmstart.surrogate.quality import COLUMNS, LEGEND, quality_row
+from rnn_warmstart.surrogate.splits import SPLITS, Parts, split_runs, split_table
+
+SURROGATE = "surrogate"
+COMPARED = ("by-setup", "task", "architecture")
+CACHE = Path(__file__).parent / "cache"
+QUICK = Settings(trees=20, diverge_trees=5, spread_trees=5, folds=2,
+                 network=NetworkSettings(units=16, layers=1, members=1, epochs=2))  # fmt: skip
+
+
+def evaluate(
+    runs: pd.DataFrame, splits: dict[str, Parts], settings: Settings, chosen: list[str], cache: Path, jobs: int
+) -> dict[str, dict[str, Any]]:
+    """Return split -> predictor -> summary."""
+    console = Console(stderr=True)
+    results: dict[str, dict[str, Any]] = {}
+    for split, parts in splits.items():
+        names = [SURROGATE, *(chosen if split in COMPARED else [])]
+        for name in names:
+            predictor = predict_with(settings) if name == SURROGATE else COMPETITORS[name]
+            key: dict[str, Any] = {"predictor": name}
+            if name in (SURROGATE, "its networks alone", "its trees alone"):
+                key["settings"] = settings.to_dict()
+            console.print(f"{split}: {name}")
+            found = list(evaluate_split(runs, parts, predictor, key, cache=cache, jobs=jobs))
+            results.setdefault(split, {})[name] = summarise_split(runs, found)
+    return results
+
+
+def as_text(results: dict[str, dict[str, Any]], origin: dict[str, Any]) -> str:
+    """Return the results as Markdown."""
+    corpus = origin["corpus"]
+    text = (
+        f"# The surrogate under the protocol\n\n`python benchmarks/protocol.py`, commit {origin['commit']}, corpus of "
+        f"{corpus['rows']:,} runs in {corpus['setups']} setups, SHA-256 {corpus['sha256']}, seed {origin['seed']}.\n\n"
+    )
+    rows = [[split, *quality_row(found[SURROGATE])] for split, found in results.items()]
+    text += markdown_table(["split", *COLUMNS], rows) + f"\n{LEGEND}"
+    if "by-setup" in results:
+        summary = results["by-setup"][SURROGATE]
+        rows = [[name, *quality_row(summary, name)] for name in summary["groups"]]
+        text += "\n## By setup\n\n" + markdown_table(["setups", *COLUMNS], rows) + _about_intervals(summary)
+    for split in (name for name in COMPARED if name in results and len(results[name]) > 1):
+        rows = [[name, *quality_row(found)] for name, found in results[split].items()]
+        rows.sort(key=lambda row: row[2], reverse=True)
+        text += f"\n## Competitors, {split}\n\n" + markdown_table(["predictor", *COLUMNS], rows)
+    return text
+
+
+def _about_intervals(summary: dict[str, Any]) -> str:
+    found, scores = summary["intervals"], summary["groups"]["all"]
+    lines = [
+        f"{level}: {scores[f'coverage_{level}']['mean']:.1%} inside, width {scores[f'width_{level}']['median']:.2f} of "
+        f"the task's median loss (median over setups), pinball loss {scores[f'pinball_{level}']['mean']:.4f}"
+        for level in (0.5, 0.8, 0.9, 0.95)
+    ]
+    share = (
+        f"90 % intervals cover 80 to 97 % in {found['covered_80_to_97']:.1%} of the {found['setups_with_many_runs']} "
+        f"setups with 30 or more runs; perfect intervals would in {found['covered_80_to_97_if_perfect']:.1%}.\n"
+        if found
+        else ""
+    )
+    return "\nIntervals, by level. " + "; ".join(lines) + f".\n\n{share}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--split", action="append", choices=list(SPLITS), help="default: all")
+    parser.add_argument("--competitors", default="all", help="all, none, or names separated by ';'")
+    parser.add_argument("--folds", type=int, default=3, help="folds that calibrate each fitted surrogate")
+    parser.add_argument("--jobs", type=int, default=1, help="parts at a time")
+    parser.add_argument("--write", action="store_true", help="write the results although not all splits were chosen")
+    parser.add_argument("--smoke", action="store_true", help="few runs and trees; writes nothing")
+    options = parser.parse_args()
+    corpus = load_builtin()
+    runs, settings, cache = corpus.runs, replace(Settings(seed=options.seed), folds=options.folds), CACHE
+    chosen = {"all": list(COMPETITORS), "none": []}.get(options.competitors, options.competitors.split(";"))
+    names = options.split or [name for name in SPLITS if name != "late"]
+    if options.smoke:
+        import tempfile
+
+        cache, settings, names = Path(tempfile.mkdtemp()), QUICK, ["by-setup"]
+        chosen = ["scikit-learn, ridge", "LightGBM, LambdaRank"]
+        runs = runs[runs["source"] == "lab"].iloc[np.arange(0, 10_000, 4)].reset_index(drop=True)
+    splits = {name: split_runs(runs, name, options.seed) for name in names}
+    results = evaluate(runs, splits, settings, chosen, cache, options.jobs)
+    origin = provenance(corpus, options.seed) | {"settings": settings.to_dict()}
+    text = as_text(results, origin)
+    if not options.smoke and (options.write or not options.split):
+        write_result("protocol", {"provenance": origin, "results": results}, text)
+        table = split_table(runs, splits).to_parquet(index=False, compression="zstd")
+        write_atomically(RESULTS / "splits.parquet", table)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()

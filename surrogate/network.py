@@ -1,0 +1,288 @@
+"""Small neural networks that map a feature matrix to scores: fitted, evaluated and stored with NumPy alone.
+
+Notation: x inputs of one layer, W and b its weights, z = x W + b, silu(z) = z sigma(z), m dropout mask.
+
+A member is a multilayer perceptron with SiLU units (Elfwing, Uchibe and Doya 2018), fitted by Adam (Kingma and Ba 2015)
+on the squared error, with dropout (Srivastava et al. 2014) and a learning rate that rises linearly over the first tenth
+of the steps and falls to 0 along a cosine (Smith and Topin 2018). An `Ensemble` averages members that differ in their
+seed. Everything is float32.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit
+
+BETAS: Final = (0.9, 0.999)
+EPSILON: Final = 1e-8
+LARGEST: Final = 4.0
+"""Inputs are cut at this many standard deviations."""
+CHUNK: Final = 2048
+"""Rows that are predicted at a time, so that a layer stays in the cache."""
+Floats = NDArray[np.float64]
+Singles = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class NetworkSettings:
+    """How networks look and how they are fitted.
+
+    Parameters
+    ----------
+    units, layers : int
+        Hidden units a layer, hidden layers.
+    members : int
+        Networks in an ensemble.
+    epochs, batch : int
+        Passes over the runs; runs a step.
+    learning_rate : float
+        Highest learning rate.
+    dropout : float
+        Probability that a hidden unit is left out in a step.
+    """
+
+    units: int = 256
+    layers: int = 4
+    members: int = 3
+    epochs: int = 25
+    batch: int = 256
+    learning_rate: float = 4e-3
+    dropout: float = 0.2
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Turns a feature matrix into network inputs: numbers standardised, categories one-hot, what is missing 0.
+
+    Parameters
+    ----------
+    numbers, categories : tuple of int
+        Columns of the matrix.
+    centre, spread : ndarray of shape (n_numbers,)
+        Mean and standard deviation of the numbers where they are present.
+    sizes : tuple of int
+        Codes of each category: 0 to size - 1.
+    """
+
+    numbers: tuple[int, ...]
+    categories: tuple[int, ...]
+    centre: Floats
+    spread: Floats
+    sizes: tuple[int, ...]
+
+    @classmethod
+    def fit(cls, matrix: Floats, categories: list[int]) -> Inputs:
+        """Learn means, deviations and codes."""
+        numbers = tuple(column for column in range(matrix.shape[1]) if column not in categories)
+        values = matrix[:, list(numbers)]
+        present = ~np.isnan(values)
+        count = np.maximum(present.sum(axis=0), 1)
+        centre = np.where(present, values, 0).sum(axis=0) / count
+        spread = np.sqrt((np.where(present, values - centre, 0) ** 2).sum(axis=0) / count)
+        sizes = tuple(int(np.nanmax(matrix[:, column], initial=-1)) + 1 for column in categories)
+        return cls(numbers, tuple(categories), centre, np.where(spread > 0, spread, 1.0), sizes)
+
+    @property
+    def width(self) -> int:
+        """Number of inputs."""
+        return len(self.numbers) + sum(self.sizes)
+
+    def __call__(self, matrix: Floats) -> Singles:
+        """Return the inputs of shape (n_rows, width)."""
+        out = np.zeros((len(matrix), self.width), dtype=np.float32)
+        scaled = (matrix[:, list(self.numbers)] - self.centre) / self.spread
+        out[:, : len(self.numbers)] = np.where(np.isnan(scaled), 0.0, scaled.clip(-LARGEST, LARGEST))
+        start = len(self.numbers)
+        for column, size in zip(self.categories, self.sizes, strict=True):
+            out[:, start : start + size] = matrix[:, column, None] == np.arange(size)
+            start += size
+        return out
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a JSON-ready dict."""
+        return {
+            "numbers": self.numbers,
+            "categories": self.categories,
+            "centre": self.centre.tolist(),
+            "spread": self.spread.tolist(),
+            "sizes": self.sizes,
+        }
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Inputs:
+        """Rebuild from `to_dict`, or from its JSON."""
+        numbers, categories, sizes = (
+            tuple(int(item) for item in data[key]) for key in ("numbers", "categories", "sizes")
+        )
+        centre, spread = (np.asarray(data[key], dtype=np.float64) for key in ("centre", "spread"))
+        return cls(numbers, categories, centre, spread, sizes)
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """Fitted networks of one form, over the same inputs.
+
+    Parameters
+    ----------
+    inputs : Inputs
+        What the networks see of a feature matrix.
+    widths : tuple of int
+        Units of every layer, inputs and outputs included.
+    weights : ndarray of shape (n_members, n_weights), float32
+        Each member's weights: W row by row, then b, layer by layer.
+    """
+
+    inputs: Inputs
+    widths: tuple[int, ...]
+    weights: Singles
+
+    @classmethod
+    def fit(
+        cls,
+        matrix: Floats,
+        targets: Floats,
+        categories: list[int],
+        settings: NetworkSettings,
+        seed: int,
+        progress: Callable[[float], None] | None = None,
+    ) -> Ensemble:
+        """Fit on a feature matrix of shape (n_runs, n_features) and targets of shape (n_runs, n_outputs).
+
+        Parameters
+        ----------
+        matrix, targets : ndarray
+        categories : list of int
+            Columns of the matrix that hold codes.
+        settings : NetworkSettings
+        seed : int
+            Of everything random.
+        progress : callable, optional
+            Called with the share done, 0 to 1, after each epoch.
+        """
+        inputs = Inputs.fit(matrix, categories)
+        x, y = inputs(matrix), targets.astype(np.float32)
+        widths = (inputs.width, *[settings.units] * settings.layers, y.shape[1])
+        members = []
+        for member in range(settings.members):
+            rng = np.random.default_rng([seed, member])
+            weights = _initial(widths, rng)
+            for epoch in _descend(weights, x, y, widths, settings, rng):
+                if progress is not None:
+                    progress((member + (epoch + 1) / settings.epochs) / settings.members)
+            members.append(weights)
+        return cls(inputs, widths, np.stack(members))
+
+    def predict(self, matrix: Floats) -> Floats:
+        """Return the mean output of the members, shape (n_rows, n_outputs)."""
+        x = self.inputs(matrix)
+        parts = [self._mean_output(x[start : start + CHUNK]) for start in range(0, len(x), CHUNK)]
+        return np.concatenate(parts, dtype=np.float64) if parts else np.empty((0, self.widths[-1]))
+
+    def _mean_output(self, x: Singles) -> Singles:
+        layers = self._layers
+        for w, b in layers[:-1]:
+            x = x @ w  # of shape (n_members, n_rows, units) after the first layer
+            x += b
+            x *= expit(x)
+        w, b = layers[-1]
+        return np.asarray((x @ w + b).mean(axis=0), dtype=np.float32)
+
+    @cached_property
+    def _layers(self) -> list[tuple[Singles, Singles]]:
+        """All members' (W, b) of each layer, of shapes (n_members, below, above) and (n_members, 1, above)."""
+        members = [_layers(weights, self.widths) for weights in self.weights]
+        return [tuple(np.stack(part) for part in zip(*layer, strict=True)) for layer in zip(*members, strict=True)]
+
+
+def count_weights(widths: tuple[int, ...]) -> int:
+    """Return the number of weights of a network with these layers."""
+    return sum((below + 1) * above for below, above in pairwise(widths))
+
+
+def _layers(flat: Singles, widths: tuple[int, ...]) -> list[tuple[Singles, Singles]]:
+    """Return views (W, b) into a flat vector."""
+    layers, start = [], 0
+    for below, above in pairwise(widths):
+        middle, end = start + below * above, start + (below + 1) * above
+        layers.append((flat[start:middle].reshape(below, above), flat[middle:end].reshape(1, above)))
+        start = end
+    return layers
+
+
+def _descend(
+    weights: Singles,
+    x: Singles,
+    y: Singles,
+    widths: tuple[int, ...],
+    settings: NetworkSettings,
+    rng: np.random.Generator,
+) -> Iterator[int]:
+    """Fit one network, changing its weights in place; yield the number of every epoch, from 0, when it is done."""
+    gradient, first, second = (np.zeros_like(weights) for _ in range(3))
+    layers, slopes = _layers(weights, widths), _layers(gradient, widths)
+    batch = min(settings.batch, len(x))
+    batches = len(x) // batch
+    for epoch in range(settings.epochs):
+        order = rng.permutation(len(x))
+        for index in range(batches):
+            rows = order[index * batch : (index + 1) * batch]
+            _backward(x[rows], y[rows], layers, slopes, settings.dropout, rng)
+            step = epoch * batches + index
+            rate = settings.learning_rate * _schedule(step / (settings.epochs * batches))
+            _adam(weights, gradient, first, second, rate, step + 1)
+        yield epoch
+
+
+def _initial(widths: tuple[int, ...], rng: np.random.Generator) -> Singles:
+    """Draw weights and biases uniformly between -1/sqrt(n) and 1/sqrt(n), n the units below."""
+    parts = []
+    for below, above in pairwise(widths):
+        parts.append(rng.uniform(-1, 1, (below + 1) * above) / np.sqrt(below))
+    return np.concatenate(parts).astype(np.float32)
+
+
+def _schedule(share: float) -> float:
+    """Return the learning rate's factor after this share of the steps."""
+    return share / 0.1 if share < 0.1 else 0.5 * (1 + np.cos(np.pi * (share - 0.1) / 0.9))
+
+
+def _backward(
+    x: Singles,
+    y: Singles,
+    layers: list[tuple[Singles, Singles]],
+    slopes: list[tuple[Singles, Singles]],
+    dropout: float,
+    rng: np.random.Generator,
+) -> None:
+    """Write the gradient of the mean squared error over batch and outputs into `slopes`, with fresh dropout masks."""
+    outputs, derivatives = [x], []
+    for w, b in layers[:-1]:
+        z = outputs[-1] @ w + b
+        gate = expit(z)
+        mask = (rng.random(z.shape, dtype=np.float32) >= dropout) / np.float32(1 - dropout)
+        outputs.append(z * gate * mask)
+        derivatives.append(gate * (1 + z * (1 - gate)) * mask)  # m silu'(z)
+    w, b = layers[-1]
+    error = (2 / y.size) * (outputs[-1] @ w + b - y)
+    for index in range(len(layers) - 1, -1, -1):
+        np.matmul(outputs[index].T, error, out=slopes[index][0])
+        np.sum(error, axis=0, keepdims=True, out=slopes[index][1])
+        if index:
+            error = (error @ layers[index][0].T) * derivatives[index - 1]
+
+
+def _adam(weights: Singles, gradient: Singles, first: Singles, second: Singles, rate: float, step: int) -> None:
+    """Move the weights by one step of Adam, in place."""
+    first *= BETAS[0]
+    first += (1 - BETAS[0]) * gradient
+    second *= BETAS[1]
+    second += (1 - BETAS[1]) * gradient**2
+    size = rate / (1 - BETAS[0] ** step)
+    weights -= size * first / (np.sqrt(second / (1 - BETAS[1] ** step)) + EPSILON)

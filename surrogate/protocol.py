@@ -1,0 +1,204 @@
+"""The protocol: fit on one part of a corpus, judge on the other, and compare with what seed noise leaves to be known.
+
+Predictions of each part are kept in a cache folder, one Parquet file named after everything that they depend on, so
+that an evaluation that was interrupted or extended computes only what is missing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ..corpus.atomic import write_atomically
+from .boosting import Settings
+from .metrics import score_divergence, score_setups
+from .model import Surrogate
+from .noise import SeedNoise
+from .splits import Parts, run_ids
+from .targets import LossScale, setup_codes
+
+LEAST_RUNS: Final = 8
+"""Setups with fewer judged runs are only counted."""
+MANY_RUNS: Final = 30
+"""From this many runs a setup's own figures mean something."""
+Predictor = Callable[[pd.DataFrame, pd.DataFrame], pd.DataFrame]
+"""From known runs and unseen runs to predictions of the unseen, as `score_setups` and `score_divergence` take them."""
+
+
+def predict_with(settings: Settings) -> Predictor:
+    """Return the predictor that fits a `Surrogate`."""
+
+    def predict(known: pd.DataFrame, unseen: pd.DataFrame) -> pd.DataFrame:
+        surrogate = Surrogate.fit(known, settings)
+        return predict_levels(surrogate, unseen)
+
+    return predict
+
+
+def predict_levels(surrogate: Surrogate, runs: pd.DataFrame) -> pd.DataFrame:
+    """Return score, predicted_loss, p_diverge and the intervals of all levels, one row a run.
+
+    Tasks and architectures that the surrogate has never seen are predicted as unknown ones.
+    """
+    matrix = surrogate.encoder.transform(runs, strict=False)
+    return surrogate.predict_matrix(matrix, runs["task_type"].to_numpy(object)).drop(columns="expected_rank")
+
+
+def evaluate_split(
+    runs: pd.DataFrame,
+    parts: Parts,
+    predictor: Predictor,
+    key: dict[str, Any],
+    *,
+    cache: Path,
+    jobs: int = 1,
+) -> Iterator[pd.DataFrame]:
+    """Yield, part by part, the predictions of the runs that it holds out, with ``row`` (the run's number) and ``part``.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        In the corpus schema.
+    parts : dict
+        Of `split_runs`.
+    predictor : callable
+        What is judged.
+    key : dict
+        What the predictor depends on beside the runs (name, settings, version), ready for JSON: the cache's key.
+    cache : path
+        Folder of the cache; made if needed.
+    jobs : int, default 1
+        Parts at a time; -1 means one a core.
+    """
+    import joblib
+
+    cache.mkdir(parents=True, exist_ok=True)
+    ids = run_ids(runs)
+    calls = (joblib.delayed(_one_part)(runs, rows, predictor, key, ids, cache) for rows in parts.values())
+    found = joblib.Parallel(n_jobs=jobs, return_as="generator")(calls)
+    for (part, rows), table in zip(parts.items(), found, strict=True):
+        yield table.assign(row=np.flatnonzero(rows), part=part)
+
+
+def _one_part(
+    runs: pd.DataFrame,
+    rows: NDArray[np.bool_],
+    predictor: Predictor,
+    key: dict[str, Any],
+    ids: NDArray[np.str_],
+    cache: Path,
+) -> pd.DataFrame:
+    text = json.dumps(key | {"package": version("rnn-warmstart")}, sort_keys=True)
+    digest = hashlib.sha256(text.encode() + "".join(ids).encode() + np.packbits(rows).tobytes()).hexdigest()
+    path = cache / f"{digest[:32]}.parquet"
+    if not path.exists():
+        known, unseen = (runs[mask].reset_index(drop=True) for mask in (~rows, rows))
+        write_atomically(path, predictor(known, unseen).to_parquet(index=False))
+    return pd.read_parquet(path)
+
+
+def summarise_split(runs: pd.DataFrame, parts: Iterable[pd.DataFrame]) -> dict[str, Any]:
+    """Return the scores of a split: their distribution over setups, by task, by architecture, and by part.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        All runs of the corpus.
+    parts : iterable of DataFrame
+        Of `evaluate_split`.
+    """
+    predictions = pd.concat(parts).sort_values("row", kind="stable").reset_index(drop=True)
+    judged = runs.iloc[predictions["row"].to_numpy()].reset_index(drop=True)
+    scores = score_setups(judged, predictions)
+    scores["ceiling"] = noise_ceiling(judged, runs).reindex(scores.index)
+    enough = scores[scores["runs"] >= LEAST_RUNS]
+    groups = {"all": enough}
+    for level in ("task_type", "architecture"):
+        groups |= {str(name): group for name, group in enough.groupby(level=level)}
+    result: dict[str, Any] = {
+        "setups_judged": len(enough),
+        "setups_too_small": len(scores) - len(enough),
+        "groups": {name: _distribution(group) for name, group in groups.items() if len(group)},
+    }
+    if "coverage_0.9" in enough:
+        result["intervals"] = _interval_figures(enough)
+    if "p_diverge" in predictions:
+        diverged = judged["diverged"].to_numpy(bool)
+        result["divergence"] = score_divergence(diverged, predictions["p_diverge"].to_numpy(np.float64))
+    return result
+
+
+def noise_ceiling(judged: pd.DataFrame, runs: pd.DataFrame, draws: int = 10, seed: int = 0) -> pd.Series:
+    """Return, for each setup, the Spearman correlation that a predictor without error would reach, given seed noise.
+
+    The judged runs' own loss scores stand for the truth, and get the noise of another seed (`SeedNoise`, learned from
+    the corpus's repeated configurations): the mean correlation of both over `draws`. As the observed scores are spread
+    wider than the true ones by their own noise, it is a little too high, which is the strict side.
+
+    Null for tasks whose noise is unknown.
+    """
+    scale = LossScale.fit(runs)
+    noise = SeedNoise.fit(runs, scale.scores(runs))
+    rows = judged["task_type"].isin(noise.tasks).to_numpy(bool)
+    known = judged[rows].reset_index(drop=True)
+    if known.empty:
+        return pd.Series(dtype=float)
+    scores, tasks, codes = scale.scores(judged)[rows], known["task_type"].to_numpy(str), setup_codes(known)
+    rng = np.random.default_rng(seed)
+    found = [_correlations(scores, noise.draw(scores, tasks, rng), codes) for _ in range(draws)]
+    setups = known[["architecture", "task_type", "n_layers", "max_params"]].groupby(codes).first()
+    return pd.Series(np.nanmean(found, axis=0), index=pd.MultiIndex.from_frame(setups))
+
+
+def _correlations(x: NDArray[np.float64], y: NDArray[np.float64], codes: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return Spearman's correlation of x and y in each group, shape (n_groups,)."""
+    ranks = pd.DataFrame({"x": x, "y": y}).groupby(codes).rank()
+    centred = ranks - ranks.groupby(codes).transform("mean")
+    products = pd.DataFrame({"xy": centred["x"] * centred["y"], "xx": centred["x"] ** 2, "yy": centred["y"] ** 2})
+    sums = products.groupby(codes).sum()
+    spread = np.sqrt(sums["xx"] * sums["yy"])
+    return (sums["xy"] / spread.where(spread > 0)).to_numpy()
+
+
+def _distribution(scores: pd.DataFrame) -> dict[str, Any]:
+    """Return mean, median, 10 % quantile and minimum of every score over the setups."""
+    names = [name for name in scores if name != "runs"]
+    out: dict[str, Any] = {"setups": len(scores)}
+    for name in names:
+        values = scores[name].dropna()
+        if len(values):
+            out[name] = {
+                "mean": float(values.mean()),
+                "median": float(values.median()),
+                "low_10": float(values.quantile(0.1)),
+                "high_90": float(values.quantile(0.9)),
+                "min": float(values.min()),
+            }
+    many = scores[scores["runs"] >= MANY_RUNS]
+    out["setups_with_many_runs"] = len(many)
+    out["spearman_min_many"] = float(many["spearman"].min()) if len(many) else None
+    return out
+
+
+def _interval_figures(scores: pd.DataFrame) -> dict[str, Any]:
+    """Return the share of setups with many runs that are covered by 80 to 97 %, and that of perfect intervals."""
+    from scipy.stats import binom
+
+    many = scores[scores["runs"] >= MANY_RUNS]
+    if many.empty:
+        return {}
+    n = many["runs"].to_numpy()
+    ideal = binom.cdf(np.floor(0.97 * n), n, 0.9) - binom.cdf(np.ceil(0.80 * n) - 1, n, 0.9)
+    return {
+        "setups_with_many_runs": len(many),
+        "covered_80_to_97": float(many["coverage_0.9"].between(0.80, 0.97).mean()),
+        "covered_80_to_97_if_perfect": float(ideal.mean()),
+    }
