@@ -60,36 +60,43 @@ def fit_folder(
 
 def write_card(surrogate: Surrogate) -> str:
     """Return the model card: what the models are, on what they were fitted, what was measured where."""
-    corpus, settings = surrogate.corpus, surrogate.settings
+    corpus, settings, network = surrogate.corpus, surrogate.settings, surrogate.settings.network
     return f"""# Model card
 
-Gradient-boosted trees (LightGBM) that predict the outcome of an RNN training run from its configuration and setup.
+Gradient-boosted trees (LightGBM) and multilayer perceptrons that predict the outcome of an RNN training run from its
+configuration and setup.
 
 | | |
 |---|---|
 | corpus | {corpus["rows"]:,} runs in {corpus["setups"]:,} setups, SHA-256 {corpus["sha256"]} |
 | features | {len(surrogate.encoder.features)}, listed in surrogate.json |
-| trees | {settings.trees} for rank and loss, {settings.diverge_trees} for divergence, {settings.leaves} leaves each |
+| trees | {settings.trees} for rank and loss, {settings.diverge_trees} for divergence, {settings.spread_trees} for the \
+size of errors |
+| networks | {network.members} of {network.layers} layers of {network.units} units, {network.epochs} epochs |
 | seed | {settings.seed} |
 
 ## Models and targets
 
 Losses have heavy tails and differ in unit from task to task, so no model is fitted on a loss.
 
-- `rank.txt` (L2): normal score of the run's rank within its setup; diverged runs rank last.
+- `rank.txt` (L2): normal score of the run's rank within its setup, among the setup's random runs; diverged runs rank
+  last.
 - `loss.txt` (L2): normal score of the run's loss within its task; it goes back to the task's unit through the task's
   quantiles. Predictions never leave what the task's runs reached.
+- `networks.npy` (L2): both scores at once. A prediction is the mean of trees and networks.
 - `diverge.txt` (log loss): whether the run diverged.
+- `spread.txt` (L1): the size of the loss score's error.
 
-The ranking score is the mean of the first two. Splits are extremely randomised, which averages out the noise of single
-runs. Targets, objectives, splits and features were compared on held-out setups (tree sizes were not); the table is
-printed by `python benchmarks/surrogate_choices.py` and lies in `benchmarks/results/surrogate_choices.md`.
+The ranking score is the mean of rank and loss score. What trees, networks and other models reach under the same
+protocol is printed by `python benchmarks/protocol.py` and lies in `benchmarks/results/protocol.md`; choices of targets
+and splits of the trees are compared by `python benchmarks/surrogate_choices.py`.
 
 ## Calibration
 
-On cross-fitted predictions ({settings.folds} folds, no setup in two of them): conformal residuals by task and predicted
-level for the intervals, isotonic regression for expected rank and risk to diverge. What held-out setups give is printed
-by `python benchmarks/heldout_setups.py` and lies in `benchmarks/results/heldout_setups.md`.
+On cross-fitted predictions ({settings.folds} folds, no setup in two of them): conformal intervals from errors in units
+of their predicted size, by task and predicted level; isotonic regression for the expected rank among random
+configurations and for the risk to diverge. What held-out setups, tasks, architectures, sizes, depths and lengths give
+is in `benchmarks/results/protocol.md` too.
 
 ## Limits
 
