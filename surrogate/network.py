@@ -186,7 +186,7 @@ class Ensemble:
         return np.concatenate(parts, dtype=np.float64) if parts else np.empty((0, self.widths[-1]))
 
     def _mean_output(self, x: Singles) -> Singles:
-        layers = self._layers
+        layers = self.layers
         for w, b in layers[:-1]:
             x = x @ w  # of shape (n_members, n_rows, units) after the first layer
             x += b
@@ -195,7 +195,7 @@ class Ensemble:
         return np.asarray((x @ w + b).mean(axis=0), dtype=np.float32)
 
     @cached_property
-    def _layers(self) -> list[tuple[Singles, Singles]]:
+    def layers(self) -> list[tuple[Singles, Singles]]:
         """All members' (W, b) of each layer, of shapes (n_members, below, above) and (n_members, 1, above)."""
         members = [_layers(weights, self.widths) for weights in self.weights]
         return [tuple(np.stack(part) for part in zip(*layer, strict=True)) for layer in zip(*members, strict=True)]

@@ -21,6 +21,7 @@ from .calibration import LEVELS
 from .crossfit import SMALLEST
 from .forest import Forest
 from .model import Surrogate
+from .network_row import NetworkRow
 from .pruning import prune_model
 from .targets import KNOTS
 
@@ -46,6 +47,7 @@ class SetupModel:
         self.space = Space.covered(domains, surrogate.encoder.hyperparameters, {})
         self._surrogate = surrogate
         self._encode = RowEncoder(surrogate.encoder, *self.setup)
+        self._networks = NetworkRow(surrogate.predictors.networks)
         residuals, scale = surrogate.calibration.residuals[task], surrogate.scale
         self._residuals = residuals
         self._scores, self._losses = np.linspace(scale.lowest[task], scale.highest[task], KNOTS), scale.knots[task]
@@ -97,21 +99,11 @@ class SetupModel:
         rng = np.random.default_rng([seed, *words.tolist()])
         if rng.random() < risk:
             return np.nan
-        return float(self._noise.draw(np.array([score]), self._tasks(1), rng)[0])
-
-    @property
-    def _noise(self) -> Any:
-        noise = getattr(self._surrogate, "noise", None)
-        if noise is None:
-            raise ValueError(
-                "These models know nothing of seed noise: no configuration of their corpus was run with several seeds. "
-                "Leave out the seed."
-            )
-        return noise
+        return float(self._surrogate.noise.draw(np.array([score]), self._tasks(1), rng)[0])
 
     def _median_score(self, row: Floats) -> float:
         # Predictors.scores, predict_spread and Residuals.bounds for one row
-        score = (self._loss.one(row) + float(self._surrogate.predictors.networks.predict(row[None, :])[0, 1])) / 2
+        score = (self._loss.one(row) + float(self._networks(row)[1])) / 2
         median = self._residuals.median[bisect_left(self._residuals.edges, score)]
         return score + max(self._spread.one(row), SMALLEST) * median
 

@@ -23,6 +23,7 @@ from rnn_warmstart.features import Condition, Coverage, Encoder
 from rnn_warmstart.features.row import RowEncoder
 from rnn_warmstart.surrogate.forest import Forest
 from rnn_warmstart.surrogate.library import get_surrogate
+from rnn_warmstart.surrogate.network_row import NetworkRow
 from rnn_warmstart.surrogate.pruning import prune_model
 from rnn_warmstart.surrogate.replay import Replay
 from rnn_warmstart.surrogate.storage import ModelError, save_surrogate
@@ -501,6 +502,14 @@ def test_null_hyperparameters_are_encoded_as_in_a_table(runs):
     setups = few[["architecture", "task_type", "n_layers", "max_params"]].itertuples(index=False)
     rows = [RowEncoder(encoder, *setup)(config) for setup, config in zip(setups, configurations(few), strict=True)]
     np.testing.assert_array_equal(np.array(rows), encoder.transform(few))
+
+
+def test_networks_answer_single_rows_as_they_do_tables(small, runs):
+    networks = small.predictors.networks
+    matrix = small.encoder.transform(runs.iloc[::50])
+    matrix[0, networks.inputs.numbers[0]] = 1e9  # beyond what networks look at
+    row = NetworkRow(networks)
+    np.testing.assert_allclose([row(each) for each in matrix], networks.predict(matrix), rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("model", ["rank", "loss", "diverge"])
