@@ -45,7 +45,8 @@ not on the page: here it is another function with the same spread (1.000) and th
 functions of that law agree with each other by 0.904 where two seeds on one function agree by 0.922
 (benchmarks/results/rcf_functions.md), so the function explains two fifths of what rcf lacks. The rest lies among the 33
 configurations whose lab run is on the plateau, where most losses lie within 0.001 of 1 in both and four train to the
-plateau there but not here; off it, the two implementations agree better than two seeds do. Neither is shown to be wrong.
+plateau there but not here; off it, the two implementations agree better than two seeds do. Neither is shown to be
+wrong.
 """
 PLATEAU = 0.02
 """Log losses this close to the best constant answer's are on the plateau."""

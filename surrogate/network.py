@@ -18,7 +18,6 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit
 
 BETAS: Final = (0.9, 0.999)
 EPSILON: Final = 1e-8
@@ -190,7 +189,7 @@ class Ensemble:
         for w, b in layers[:-1]:
             x = x @ w  # of shape (n_members, n_rows, units) after the first layer
             x += b
-            x *= expit(x)
+            x *= _sigmoid(x)
         w, b = layers[-1]
         return np.asarray((x @ w + b).mean(axis=0), dtype=np.float32)
 
@@ -265,8 +264,8 @@ def _backward(
     outputs, derivatives = [x], []
     for w, b in layers[:-1]:
         z = outputs[-1] @ w + b
-        gate = expit(z)
-        mask = (rng.random(z.shape, dtype=np.float32) >= dropout) / np.float32(1 - dropout)
+        gate = _sigmoid(z)
+        mask = _draw_mask(z.shape, dropout, rng)
         outputs.append(z * gate * mask)
         derivatives.append(gate * (1 + z * (1 - gate)) * mask)  # m silu'(z)
     w, b = layers[-1]
@@ -276,6 +275,18 @@ def _backward(
         np.sum(error, axis=0, keepdims=True, out=slopes[index][1])
         if index:
             error = (error @ layers[index][0].T) * derivatives[index - 1]
+
+
+def _sigmoid(z: Singles) -> Singles:
+    """Return 1 / (1 + exp(-z)), by the function that NumPy computes fastest."""
+    return np.float32(0.5) * np.tanh(np.float32(0.5) * z) + np.float32(0.5)
+
+
+def _draw_mask(shape: tuple[int, ...], dropout: float, rng: np.random.Generator) -> Singles:
+    """Return 0 with about probability `dropout` (in steps of 1/256), else what keeps the mean at 1."""
+    dropped = round(256 * dropout)
+    bits = np.frombuffer(rng.bytes(int(np.prod(shape))), dtype=np.uint8).reshape(shape)
+    return (bits >= dropped) * np.float32(256 / (256 - dropped))
 
 
 def _adam(weights: Singles, gradient: Singles, first: Singles, second: Singles, rate: float, step: int) -> None:

@@ -22,6 +22,7 @@ from .crossfit import SMALLEST
 from .forest import Forest
 from .model import Surrogate
 from .network_row import NetworkRow
+from .predictors import mix_scores
 from .pruning import prune_model
 from .targets import KNOTS
 
@@ -103,12 +104,12 @@ class SetupModel:
 
     def _median_score(self, row: Floats) -> float:
         # Predictors.scores, predict_spread and Residuals.bounds for one row
-        score = (self._loss.one(row) + float(self._networks(row)[1])) / 2
+        score = mix_scores(self._loss.one(row), float(self._networks(row)[1]))
         median = self._residuals.median[bisect_left(self._residuals.edges, score)]
         return score + max(self._spread.one(row), SMALLEST) * median
 
     def _median_scores(self, matrix: Floats) -> Floats:
-        scores = (self._loss.many(matrix) + self._surrogate.predictors.networks.predict(matrix)[:, 1]) / 2
+        scores = mix_scores(self._loss.many(matrix), self._surrogate.predictors.networks.predict(matrix)[:, 1])
         spread = np.maximum(self._spread.many(matrix), SMALLEST)
         return self._residuals.bounds(scores, spread, LEVELS[0])[1]
 
