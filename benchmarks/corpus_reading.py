@@ -1,88 +1,146 @@
-"""Reading a member of the original archive against `numpy.load` on the same file: CPU time and peak memory.
+"""Reading the original archive's format against `numpy.load` on the same members: CPU time, peak memory, Parquet.
 
-Usage: ``python benchmarks/corpus_reading.py [--rows 100000] [--smoke]``. Each reading runs in a process of its own;
-times are CPU seconds of the reading alone (imports excluded), the best of three, and memory is the peak above that of
-the imports. `numpy.load` stops at an array of dicts; `read_corpus` goes on to checked columns.
+Usage: ``python benchmarks/corpus_reading.py [--runs 630880] [--archive FILE] [--smoke]``. Without ``--archive``, the
+archive comes from `make_archive`. Each reading runs in a process of its own, in turns; times are CPU seconds of the
+reading alone (imports excluded), the least of three rounds, as other processes only ever add to them. Memory is the
+peak of the process above that of the imports. `numpy.load` stops at arrays of dicts; `read_corpus` goes on to checked
+columns and a summary.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import pickle
+import os
+import platform
 import subprocess
 import sys
+import tarfile
 import tempfile
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-import numpy as np
+from make_archive import ORIGINAL_RUNS, make_archive
+from provenance import current_commit, markdown_table, write_result
+from rnn_warmstart.corpus import read_corpus, write_parquet
 
-GATES = {"rnn": [""], "irnn": [""], "ugrnn": ["_g", "_c"], "gru": ["_r", "_u", "_c"], "lstm": ["_i", "_g", "_c", "_o"]}
-TASKS = ["per_cap", "mem_thru", "rcf", "text8", "parens_counting", "arithmetic"]
-OTHERS = ["optimizer_logit_momentum", "lr_decay_rate", "lr_init", "gradient_clip_val", "l2_decay"]
-COLUMNS = ["architecture", "eval_loss", "hparams", "max_params", "n_layers", "num_params", "task_type"]
-COLUMNS += ["train_loss", "valid_loss", "hyper_iter"]
-
-READERS = {
-    "numpy.load": "import numpy as np\ndef read(path): return np.load(path, allow_pickle=True, encoding='latin1')",
-    "read_corpus": "from rnn_warmstart.corpus import files\nread = files.read_corpus",
+READERS: Final = {
+    "numpy.load, members": "members",
+    "read_corpus, members": "members",
+    "read_corpus, archive": "archive",
+    "numpy.load, largest member": "largest",
+    "pandas.read_parquet": "parquet",
+    "read_corpus, Parquet": "parquet",
 }
-PROBE = """
-import json, resource, sys, time
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-start = time.process_time()
-rows = len(read(sys.argv[1]))
-seconds = time.process_time() - start
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-print(json.dumps({"rows": rows, "seconds": seconds, "megabytes": peak / 1024}))
+"""What each reader reads."""
+CODE: Final = {
+    "numpy.load": """
+import numpy as np
+from pathlib import Path
+def read(path):
+    for member in sorted(Path(path).glob("*.p")) or [path]:
+        len(np.load(member, allow_pickle=True, encoding="latin1"))
+""",
+    "read_corpus": "from rnn_warmstart.corpus import files\nread = files.read_corpus",
+    "pandas.read_parquet": "import pandas, pyarrow.parquet\nread = pandas.read_parquet",
+}
+PROBE: Final = """
+import json, re, sys, time
+def peak():
+    return int(re.search(r"VmHWM:\\s*(\\d+)", open("/proc/self/status").read())[1]) / 1024
+before, start = peak(), time.process_time()
+read(sys.argv[1])
+print(json.dumps({"seconds": time.process_time() - start, "megabytes": peak() - before}))
 """
+LIMITS: Final = {
+    "CPU time, read_corpus over numpy.load, members": 0.8,
+    "peak memory of read_corpus over that of the largest member loaded": 2.0,
+    "Parquet, million bytes": 70.0,
+    "CPU time, pandas.read_parquet over numpy.load": 1 / 6,
+}
 
 
-def make_member(path: Path, rows: int, seed: int = 0) -> None:
-    """Write a structured array as the original archive's members are described: protocol 2, a column of dicts."""
-    rng = np.random.default_rng(seed)
-    architectures = rng.choice(list(GATES), rows)
-    table = [make_run(str(architecture), rng) for architecture in architectures]
-    dtype = [(name, "O" if name in ("architecture", "hparams", "task_type") else "f8") for name in COLUMNS]
-    dtype = [
-        (name, "i8" if name in ("max_params", "n_layers", "num_params", "hyper_iter") else kind) for name, kind in dtype
+def measure(sources: dict[str, Path], rounds: int) -> dict[str, dict[str, float]]:
+    """Return the least CPU seconds and the least peak, in MiB, of every reader."""
+    found: dict[str, list[dict[str, float]]] = {name: [] for name in READERS}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    for _ in range(rounds):
+        for name, source in READERS.items():
+            command = [sys.executable, "-c", CODE[name.split(",")[0]] + PROBE, str(sources[source])]
+            output = subprocess.run(command, check=True, capture_output=True, env=environment).stdout
+            found[name].append(json.loads(output))
+    return {name: {key: min(each[key] for each in runs) for key in runs[0]} for name, runs in found.items()}
+
+
+def prepare(folder: Path, archive: Path) -> dict[str, Path]:
+    """Lay out what the readers read: the archive, its members, the largest of them, and the corpus as Parquet."""
+    members = folder / "members"
+    members.mkdir()
+    with tarfile.open(archive) as tar:
+        for info in tar.getmembers():
+            name = Path(info.name).name
+            if (file := tar.extractfile(info)) is not None and name.endswith(".p") and not name.startswith("._"):
+                (members / name).write_bytes(file.read())
+    write_parquet(read_corpus(archive), folder / "corpus.parquet")
+    largest = max(members.iterdir(), key=lambda path: path.stat().st_size)
+    return {"archive": archive, "members": members, "largest": largest, "parquet": folder / "corpus.parquet"}
+
+
+def judge(found: dict[str, dict[str, float]], parquet_bytes: int) -> dict[str, dict[str, Any]]:
+    """Return the figures that have a limit, and whether they keep it."""
+    seconds = {name: each["seconds"] for name, each in found.items()}
+    base = max(seconds["numpy.load, members"], 1e-9)
+    loaded = max(found["numpy.load, largest member"]["megabytes"], 1e-9)
+    values = (
+        seconds["read_corpus, members"] / base,
+        found["read_corpus, members"]["megabytes"] / loaded,
+        parquet_bytes / 1e6,
+        seconds["pandas.read_parquet"] / base,
+    )
+    pairs = zip(LIMITS.items(), values, strict=True)
+    return {name: {"value": value, "limit": limit, "kept": value <= limit} for (name, limit), value in pairs}
+
+
+def describe(result: dict[str, Any]) -> str:
+    """Return the result as Markdown."""
+    readers = [[name, f"{each['seconds']:.2f}", f"{each['megabytes']:.0f}"] for name, each in result["readers"].items()]
+    figures = [
+        [name, f"{each['value']:.3g}", f"{each['limit']:.3g}", "yes" if each["kept"] else "no"]
+        for name, each in result["figures"].items()
     ]
-    path.write_bytes(pickle.dumps(np.array(table, dtype=dtype), protocol=2))
-
-
-def make_run(architecture: str, rng: np.random.Generator) -> tuple[Any, ...]:
-    names = [f"{kind}{gate}" for gate in GATES[architecture] for kind in ("input_scale", "recurrent_matrix_scale")]
-    names += [f"recurrent_bias_scale{gate}" for gate in GATES[architecture]] + OTHERS
-    hparams: dict[str, Any] = dict(zip(names, rng.random(len(names)).tolist(), strict=True))
-    hparams |= {"optimizer": str(rng.choice(["SGD", "RMSProp"])), "train_steps": int(rng.integers(50_000, 20_000_000))}
-    hparams |= {"recurrent_matrix_init_type": "orthogonal", "recurrent_bias_init_type": "delta"}
-    loss, task, depth = float(rng.random()), TASKS[rng.integers(6)], int(rng.choice([1, 2, 4]))
-    return (architecture, loss, hparams, 80_000, depth, 79_000, task, loss, loss, int(rng.integers(1000)))
-
-
-def measure(reader: str, path: Path, repeats: int) -> dict[str, float]:
-    """Return the best CPU seconds and the peak megabytes of a reader."""
-    command = [sys.executable, "-c", READERS[reader] + PROBE, str(path)]
-    runs = [json.loads(subprocess.run(command, check=True, capture_output=True).stdout) for _ in range(repeats)]
-    return {"seconds": min(run["seconds"] for run in runs), "megabytes": min(run["megabytes"] for run in runs)}
+    return (
+        f"# Reading {result['runs']:,} runs in the original's format\n\n"
+        f"`python benchmarks/corpus_reading.py`, commit {result['commit']}, {result['versions']}.\n"
+        "CPU seconds (least of three processes) and peak memory above the imports.\n\n"
+        + markdown_table(["reader", "CPU s", "peak MiB"], readers)
+        + "\n"
+        + markdown_table(["figure", "value", "limit", "kept"], figures)
+    )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rows", type=int, default=100_000, help="runs in the member")
-    parser.add_argument("--member", type=Path, help="measure on this file instead of a made one")
-    parser.add_argument("--smoke", action="store_true", help="1,000 runs, once: does it work?")
+    parser.add_argument("--runs", type=int, default=ORIGINAL_RUNS, help="runs in the archive that is made")
+    parser.add_argument("--archive", type=Path, help="measure on this archive instead of a made one")
+    parser.add_argument("--smoke", action="store_true", help="2,000 runs, once, nothing written: does it work?")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        path = options.member or Path(folder) / "member.p"
-        if options.member is None:
-            make_member(path, 1000 if options.smoke else options.rows)
-        found = {reader: measure(reader, path, 1 if options.smoke else 3) for reader in READERS}
-        size = path.stat().st_size / 2**20
-    ours, theirs = found["read_corpus"], found["numpy.load"]
-    ratios = {key: ours[key] / max(theirs[key], 1e-9) for key in ours}
-    print(json.dumps({"member_megabytes": size, **found, "ratio": ratios}, indent=2))
+    runs = 2000 if options.smoke else options.runs
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        archive = options.archive or folder / "archive.tar.gz"
+        if options.archive is None:
+            make_archive(archive, runs)
+        sources = prepare(folder, archive)
+        rows = len(read_corpus(sources["parquet"]))
+        found = measure(sources, 1 if options.smoke else 3)
+        figures = judge(found, sources["parquet"].stat().st_size)
+    versions = ", ".join(f"{name} {version(name)}" for name in ("numpy", "pandas", "pyarrow"))
+    versions = f"Python {platform.python_version()}, {versions}"
+    result = {"commit": current_commit(), "versions": versions, "runs": rows, "readers": found, "figures": figures}
+    print(describe(result))
+    if not options.smoke:
+        write_result("corpus_reading", result, describe(result))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,8 @@ position u lies in a unit cube with one axis a hyperparameter, and its loss with
     T f ** exp(-p(u)),    p(u) = sum_j w_j (u_j - o_j)^2 + (offsets of categories),
 
 where T is the loss of the trivial answer, f T the lowest loss of the setup, w_j the weight of a hyperparameter, and
-o_j its optimum, which moves with architecture, task, depth, size and optimizer. Seeds multiply it by a log-normal factor.
+o_j its optimum, which moves with architecture, task, depth, size and optimizer. Seeds multiply it by a log-normal
+factor.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -37,7 +39,7 @@ ARCHITECTURE_EFFECTS: Final = {
     "rnn": (0.55, 0.30, 0.62), "irnn": (0.60, 0.25, 0.45), "ugrnn": (0.15, 0.20, 0.75), "gru": (0.10, 0.15, 0.80),
     "lstm": (0.25, 0.10, 0.84), "+rnn": (0.05, 0.15, 0.82),
 }  # fmt: skip
-"""Rise of the lowest loss (log), standard deviation of the seed's factor (log), learning rate (u) that often diverges."""
+"""Rise of the lowest loss (log), standard deviation of the seed's factor (log), learning rate (u) that may diverge."""
 OPTIMIZERS: Final = {"SGD": (0.25, 0.75), "Momentum": (0.10, 0.60), "RMSProp": (0.05, 0.40), "Adam": (0.0, 0.45)}
 """Offset of p, and the best learning rate (u)."""
 WEIGHTS: Final = {
@@ -71,7 +73,8 @@ class Law:
         return np.round(found).astype(np.int64) if self.integer else found
 
 
-def laws(architecture: str, task: str) -> list[Law]:
+@lru_cache
+def laws(architecture: str, task: str) -> tuple[Law, ...]:
     """Return the hyperparameters that a run of this architecture and task has."""
     cell = ARCHITECTURES[architecture]
     inits = {"rnn": ("orthogonal", "normal"), "irnn": ("identity",)}.get(
@@ -94,7 +97,7 @@ def laws(architecture: str, task: str) -> list[Law]:
     ]  # fmt: skip
     if task == "per_cap":
         found += [Law("number_of_samples", 0.1, 10, log=True), Law("input_first_step_only", choices=("False", "True"))]
-    return found + ([Law("compute_steps", 1, 6, integer=True)] if task == "arithmetic" else [])
+    return (*found, *([Law("compute_steps", 1, 6, integer=True)] if task == "arithmetic" else []))
 
 
 @dataclass(frozen=True)
@@ -147,7 +150,7 @@ def setups(tasks: tuple[str, ...]) -> list[Setup]:
 class Block:
     """The runs of one setup in the tuner's order, arrays of shape (n,).
 
-    `noise_free` is the loss without noise; `loss` that of the run, NaN where it diverged; `risk` the probability of that.
+    `noise_free` is the loss without noise; `loss` that of the run, NaN where it diverged; `risk` the chance of that.
     """
 
     setup: Setup
@@ -188,7 +191,7 @@ def tune(setup: Setup, runs: int, rng: np.random.Generator, rounds: int = 8) -> 
     """Return the runs that an adaptive tuner makes: a quarter at random, then mostly near the best ones so far."""
     d = len(laws(setup.architecture, setup.task_type))
     u, clean, risk, loss = np.empty((0, d)), np.empty(0), np.empty(0), np.empty(0)
-    for number, part in enumerate(np.array_split(np.arange(runs), rounds)):
+    for number, part in enumerate(np.array_split(np.arange(runs), min(rounds, runs))):
         new = rng.random((len(part), d))
         if number >= rounds // 4:
             best = np.argsort(loss)[: max(1, len(loss) // 20)]  # NaN is last

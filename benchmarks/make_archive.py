@@ -2,12 +2,12 @@
 
 Usage: ``python benchmarks/make_archive.py OUT.tar.gz [--runs 630880] [--seed 0] [--truth truth.parquet]``.
 
-The archive holds what is known or has to be expected of the original: several members, pickled by Python 2 at protocols
-0, 1 and 2 under old module names; text as bytes, as unicode and as NumPy scalars, some of it not ASCII; dicts whose keys
-depend on architecture and task, shared or not, in any order; unused hyperparameters absent or None; runs that diverged
-as NaN, infinities, None and absurd numbers; integers among floats, NumPy scalars among both; columns that are missing or
-in another order; members that are no tables. The runs come from `known_runs`; ``--truth`` writes, row by row in the
-archive's order, the loss without noise and the probability to diverge.
+The archive holds what is known or has to be expected of the original: several members, pickled by Python 2 at
+protocols 0, 1 and 2 under old module names; text as bytes and as unicode, some of it not ASCII; dicts
+whose keys depend on architecture and task, shared or not, in any order; unused hyperparameters absent or None; runs
+that diverged as NaN, infinities, None and absurd numbers; integers among floats, NumPy scalars among both; columns that
+are missing or in another order; members that are no tables. The runs come from `known_runs`; ``--truth`` writes, row by
+row in the archive's order, the loss without noise and the probability to diverge.
 """
 
 from __future__ import annotations
@@ -211,9 +211,10 @@ class Member:
 MEMBERS: Final = (
     Member("fig3_txt8rcf.p", ("text8", "rcf"), 0.36, 2),
     Member("fig4_arith.p", ("arithmetic",), 0.12, 0, columns=tuple(reversed(COLUMNS)), spelled_none=True),
-    Member("fig5_parens.p", ("parens_counting",), 0.24, 1, shared=False, unicode=True, objects=("eval_loss", "architecture"),
-           columns=tuple(name for name in COLUMNS if name != "train_loss")),
-    Member("fig1_percap.p", ("per_cap",), 0.14, 2, scalars=True, mixed_order=True, objects=("valid_loss", "num_params")),
+    Member("fig5_parens.p", ("parens_counting",), 0.24, 1, shared=False, unicode=True,
+           objects=("eval_loss", "architecture"), columns=tuple(name for name in COLUMNS if name != "train_loss")),
+    Member("fig1_percap.p", ("per_cap",), 0.14, 2, scalars=True, mixed_order=True,
+           objects=("valid_loss", "num_params")),
     Member("fig2_memthru.p", ("mem_thru",), 0.14, 2, shared=False, objects=("train_loss", "eval_loss", "max_params")),
 )  # fmt: skip
 """The first two names are the original's; the others, and which task is where and how written, are made up."""

@@ -98,10 +98,19 @@ def _read_shard(path: Path) -> pd.DataFrame:
                 table = file.read()
                 table.validate(full=True)  # text is decoded only when it is used, too late for a clear error
                 options = {"ignore_metadata": True, "integer_object_nulls": True, "split_blocks": True}
-                return table.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get, **options)
+                frame = table.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get, **options)
+                for name in _borrowed(table):
+                    frame[name] = frame[name].copy()
+                return frame
     except (pa.ArrowException, OSError, ValueError) as error:
         raise CorpusError(f"{path} is not a readable Parquet file: {printable(str(error))}") from error
     raise CorpusError(f"{path} declares {cells:,} cells; at most {MAX_CELLS:,} are read.")
+
+
+def _borrowed(table: pa.Table) -> list[str]:
+    """Return the columns that pandas takes from Arrow as they are, in memory that cannot be written to."""
+    columns = zip(table.schema, table.columns, strict=True)
+    return [field.name for field, values in columns if pa.types.is_floating(field.type) and not values.null_count]
 
 
 def _text_columns(schema: pa.Schema) -> list[str]:

@@ -68,7 +68,8 @@ class RunTable:
         start = self._hparams.rows
         self._hparams.add(cells)
         if self._emptied and not all(cells):
-            earlier = {id(cell): self._start + i for i, cell in enumerate(chain.from_iterable(self._emptied))}
+            emptied = enumerate(chain.from_iterable(self._emptied), start=self._start)
+            earlier = {id(cell): row for row, cell in reversed(list(emptied))}  # the first row that has a dict counts
             self._hparams.copy({start + i: earlier[id(cell)] for i, cell in enumerate(cells) if id(cell) in earlier})
         self._emptied.append(cells)
         for cell in cells:

@@ -132,7 +132,7 @@ def to_integer(values: pd.Series | NDArray[np.object_], low: int = 0) -> tuple[N
     with np.errstate(invalid="ignore"):
         usable = (number >= low) & (number < 2.0**63) & (number == np.floor(number))
     whole = np.zeros(len(number), dtype=np.int64)
-    big = usable & (number >= 2.0**53)
+    big = usable & (np.abs(number) >= 2.0**53)
     whole[usable & ~big] = number[usable & ~big].astype(np.int64)
     if big.any():
         whole[big] = [int(value) for value in as_objects(values)[big]]

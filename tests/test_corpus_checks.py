@@ -3,13 +3,14 @@
 import json
 import math
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rnn_warmstart.corpus import ABSURD_LOSS, COLUMNS, SETUP, CorpusError, as_corpus, configurations
+from rnn_warmstart.corpus import ABSURD_LOSS, COLUMNS, SETUP, CorpusError, as_corpus, configurations, hparams
 from rnn_warmstart.corpus.hparams import MAX_HPARAMS, expand
 
 
@@ -350,6 +351,37 @@ def test_dicts_survive_the_table(rows: list[dict[str, Any]]) -> None:
     assert found == present
     kinds = [{name: type(value) for name, value in row.items()} for row in present]
     assert [{name: type(value) for name, value in row.items()} for row in found] == kinds
+
+
+MIXED = {
+    "numbers": st.none() | st.integers(-(2**62), 2**62) | st.integers(2**64, 2**70) | st.floats(-1e300, 1e300),
+    "integers": st.none() | st.integers(-(2**62), 2**62),
+    "words": st.none() | st.sampled_from(["tanh", "relu", b"relu"]),
+    "flags": st.none() | st.booleans(),
+    "anything": st.none() | st.just([1]) | st.just("x") | st.floats(2, 3) | st.booleans(),
+}
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.data(), st.integers(1, 5))
+def test_dicts_that_come_in_parts_are_read_as_their_columns(data: st.DataObject, together: int) -> None:
+    """The second way: each hyperparameter as a column of its own, looked at value by value."""
+    optional = st.fixed_dictionaries({}, optional=MIXED)
+    rows = data.draw(st.lists(optional, min_size=1, max_size=20))
+    columns = {f"hp_{name}": pd.Series([row.get(name) for row in rows], dtype=object) for name in MIXED}
+    expected = as_corpus(frame(len(rows), **columns))
+    with patch.object(hparams, "TOGETHER", together):
+        found = as_corpus(frame(len(rows), hparams=pd.Series(rows, dtype=object)))
+    pd.testing.assert_frame_equal(found.runs, expected.runs)
+    assert found.summary.refused == expected.summary.refused
+
+
+def test_flags_among_numbers_are_noticed() -> None:
+    """Packed, True is 1.0."""
+    rows = [{"a": 0.5, "b": 2.5, "c": 3}, {"a": 1.0, "b": True, "c": False}]
+    runs = as_corpus(frame(hparams=rows)).runs
+    assert runs["hp_a"].tolist() == [0.5, 1.0]
+    assert [runs["hp_b"].tolist(), runs["hp_c"].tolist()] == [["2.5", "True"], ["3", "False"]]
 
 
 ANYTHING = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3) | st.binary(max_size=3)

@@ -56,6 +56,14 @@ def test_parquet_there_and_back(corpus: Corpus, tmp_path: Path) -> None:
     assert (again.summary, again.sha256) == (corpus.summary, corpus.sha256)
 
 
+def test_a_table_that_was_read_can_be_changed(corpus: Corpus, tmp_path: Path) -> None:
+    write_parquet(corpus.runs.assign(hp_full=0.5, hp_count=3), tmp_path / "runs.parquet")
+    runs = read_corpus(tmp_path / "runs.parquet").runs
+    for name in runs:
+        runs.loc[0, name] = runs.loc[1, name]
+    assert runs.loc[0].equals(runs.loc[1])
+
+
 def test_a_bare_table_is_written_as_its_corpus(tmp_path: Path) -> None:
     write_parquet(TABLE, tmp_path / "runs.parquet")
     assert read_corpus(tmp_path / "runs.parquet").sha256 == as_corpus(TABLE).sha256

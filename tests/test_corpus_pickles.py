@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rnn_warmstart.corpus import Corpus, CorpusError, configurations, read_corpus
+from rnn_warmstart.corpus.columns import TOGETHER
 from rnn_warmstart.corpus.unpickle import read_rows
 
 ASSETS = Path(__file__).parent / "assets"
@@ -325,3 +326,75 @@ def test_corrupted_bytes_give_a_table_or_the_documented_error(
 def test_noise_gives_the_documented_error(data: bytes) -> None:
     with pytest.raises(CorpusError, match=r"^m\.p"):
         load(b"\x80\x02" + data)
+
+
+# --- rows that come in parts -----------------------------------------------------------------------------------------
+
+
+def parts_of(data: bytes) -> list[list[tuple[object, ...]]]:
+    parts: list[list[tuple[object, ...]]] = []
+    read_rows(io.BufferedReader(io.BytesIO(data)), len(data), "m.p", lambda names, part: parts.append(part))
+    return parts
+
+
+@pytest.mark.parametrize("protocol", range(6))
+def test_long_tables_come_in_parts(protocol: int) -> None:
+    rows = [("gru", 0.5, {"lr_init": i / 7, "train_steps": i}, 1000, i, "text8") for i in range(3 * TOGETHER)]
+    parts = parts_of(pickle.dumps(table(*rows), protocol=protocol))
+    assert [row for part in parts for row in part] == rows
+    assert max(map(len, parts)) < 2 * TOGETHER
+
+
+@pytest.mark.parametrize("protocol", range(3))
+def test_rows_are_passed_on_before_the_pickle_ends(protocol: int) -> None:
+    data = pickle.dumps(table(*[("gru", 0.5, {"a": i}, 1, 1, "t") for i in range(3 * TOGETHER)]), protocol=protocol)
+    seen: list[int] = []
+    with pytest.raises(CorpusError, match=r"m\.p"):
+        read_rows(
+            io.BufferedReader(io.BytesIO(data[:-9])), len(data), "m.p", lambda names, part: seen.append(len(part))
+        )
+    assert sum(seen) >= 2 * TOGETHER
+
+
+@pytest.mark.parametrize("protocol", range(6))
+def test_rows_may_share_a_dict(protocol: int, tmp_path: Path) -> None:
+    shared, text = {"a": 0.5, "b": 3, "c": "x"}, {"c": "y"}
+    hparams: list[dict[str, object]] = [{"a": float(i), "b": i} for i in range(3 * TOGETHER)]
+    for row in (5, TOGETHER - 1, 2 * TOGETHER, 3 * TOGETHER - 1):
+        hparams[row] = shared
+    hparams[7], hparams[-5], hparams[2 * TOGETHER + 1] = text, text, {}
+    data = pickle.dumps(table(*[("gru", 0.5, each, 1, 1, "t") for each in hparams]), protocol=protocol)
+    found = configurations(corpus_of(tmp_path, data).runs)
+    assert [row for row, pair in enumerate(zip(found, hparams, strict=True)) if pair[0] != pair[1]] == []
+
+
+RECORD = (
+    "cnumpy\ndtype\n(S'V8'\nI0\nI1\ntR(I3\nS'|'\nN(S'{0}'\nt(dS'{0}'\n"
+    "(cnumpy\ndtype\n(S'O8'\nI0\nI1\ntRI0\ntsI8\nI1\nI63\ntb"
+)
+BEGINNING = RECONSTRUCT + b"(" + GLOBAL + b"(I0\ntS'b'\ntR(I1\n(I1\nt" + RECORD.format("a").encode() + b"I00\n"
+
+
+@pytest.mark.parametrize(
+    ("end", "why"),
+    [
+        (b"(lp9\n(I5\ntatb(I1\n(I1\nt" + RECORD.format("b").encode() + b"I00\ng9\ntb.", "not those that it begins"),
+        (b"(l(I5\nI6\ntatb.", "rows that do not have the 1 columns"),
+        (b"(lI5\natb.", "rows that do not have the 1 columns"),
+        (b"(l(I5\nta(I6\ntatb.", "declares 1 items but holds 2"),
+        (b"(lp9\n(N(dtbg9\n.", "sets attributes of its rows"),
+        (b"(lp9\n(I5\ntatbg9\n.", "holds a Rows; a structured array of runs is allowed"),
+        (b"(lp9\n(g9\ntatb.", None),
+    ],
+)
+def test_rows_by_hand(end: bytes, why: str | None) -> None:
+    if why is None:
+        assert len(load(BEGINNING + end)) == 1
+        return
+    with pytest.raises(CorpusError, match=why):
+        load(BEGINNING + end)
+
+
+def test_the_name_of_the_rows_is_not_on_the_list() -> None:
+    with pytest.raises(CorpusError, match=r"asks for rnn_warmstart\.rows, which is not on the list"):
+        load(b"crnn_warmstart\nrows\n.")
