@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from .values import as_objects, compact, repair, to_number
+from .values import as_objects, compact, repair, repair_text, to_number
 
 TOGETHER: Final = 4096
 """Rows that are read together: few enough to stay in the processor's cache."""
@@ -79,13 +79,17 @@ class Column:
             return pd.Series(self._fill(np.full(rows, np.nan)), copy=False)
         if kinds == {"i"}:
             return self._integers(rows)
-        return compact(self._fill(np.full(rows, None, dtype=object), self._words(repaired)))
+        objects = self._objects(rows)
+        return compact(repair_text(objects) if repaired else objects)
 
-    def _words(self, repaired: bool) -> list[str]:
-        return [repair(word) if repaired and not word.isascii() else word for word in self._codes]
+    def _objects(self, rows: int) -> NDArray[np.object_]:
+        objects, words = np.full(rows, None, dtype=object), as_objects(self._codes)
+        for where, values in self._parts:
+            objects[where] = words[values] if values.dtype.kind == "u" else values.astype(object)
+        return objects
 
     def _texts(self, rows: int, repaired: bool) -> pd.Series:
-        words = self._words(repaired)
+        words = [repair(word) if repaired and not word.isascii() else word for word in self._codes]
         known = dict(zip(dict.fromkeys(words), range(len(words)), strict=False))
         merged = np.array([*map(known.__getitem__, words), -1], dtype=np.int32)  # repaired words may coincide
         codes = self._fill(np.full(rows, -1, dtype=np.int32))
@@ -98,11 +102,9 @@ class Column:
             null[where] = False
         return pd.Series(pd.arrays.IntegerArray(numbers, null) if null.any() else numbers, copy=False)
 
-    def _fill(self, column: NDArray[Any], words: Sequence[str] | None = None) -> NDArray[Any]:
+    def _fill(self, column: NDArray[Any]) -> NDArray[Any]:
         for where, values in self._parts:
-            if words is not None and values.dtype.kind == "u":
-                values = as_objects(words)[values]
-            column[where] = values if column.dtype != object else values.astype(object)
+            column[where] = values
         return column
 
 

@@ -81,6 +81,16 @@ def test_genuine_python_2_pickles(protocol: int) -> None:
     assert "forget_gate_bias_hack" not in configurations(runs)[1], "None is absent"
 
 
+def test_text_of_python_2_is_repaired_wherever_it_is(tmp_path: Path) -> None:
+    """Bytes of Python 2 arrive as Latin-1; here they are alone, beside a None, and in one column with numbers."""
+    latin = "naïve".encode().decode("latin1")
+    rows = [{"a": latin, "b": latin, "c": latin}, {"a": "x", "b": None, "c": 2.5}]
+    data = pickle.dumps(table(*[("gru", 0.5, each, 1, 1, latin) for each in rows]), protocol=2)
+    runs = corpus_of(tmp_path, data).runs
+    assert configurations(runs) == [{"a": "naïve", "b": "naïve", "c": "naïve"}, {"a": "x", "c": "2.5"}]
+    assert set(runs["task_type"]) == {"naïve"}
+
+
 def test_byte_keys_and_values_of_python_3(tmp_path: Path) -> None:
     row = (b"gru", 0.5, {b"lr_init": 0.01, b"note": "naïve".encode()}, 1000, 2, np.bytes_(b"text8"))
     runs = corpus_of(tmp_path, pickle.dumps(table(row), protocol=2)).runs
