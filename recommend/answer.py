@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from ..features.dimension import Floats, Value
+from ..features.dimension import Floats
 from ..features.space import DEPTH
 from ..surrogate import Surrogate
 from ..surrogate.library import get_surrogate, relevant_runs
-from .evidence import nearest_runs
-from .portfolio import choose_portfolio
+from .evidence import nearest_good_runs, nearest_runs
+from .forecast import Forecast, query_rows
+from .limits import Limits
+from .portfolio import Portfolio, choose_portfolio
 from .query import Query, build_query
 from .recommendation import Recommendation, RecommendedConfiguration
-from .search import Elites, query_rows, search_elites
+from .search import Elites, search_elites
+from .tolerance import as_values, ladder, number_axes, points_on, strains, tolerated
+
+Evidence = list[list[dict[str, Any]]]
 
 
 def answer(
@@ -25,49 +29,89 @@ def answer(
     params: float,
     depth: int | None,
     n: int,
-    fixed: Mapping[str, Value] | None,
-    max_train_steps: int | None,
+    limits: Limits,
     seed: int,
     models: str | os.PathLike[str] | None,
 ) -> Recommendation:
     """Answer a question; the arguments are those of `recommend`."""
     surrogate = get_surrogate(models)
-    query = build_query(surrogate, arch, task, params, depth, n, fixed, max_train_steps, seed)
+    query = build_query(surrogate, arch, task, params, depth, n, limits, seed)
     elites = search_elites(surrogate, query)
-    chosen = choose_portfolio(elites, query.space, query.n, query.seed)
-    configurations = _assess(surrogate, query, Elites(elites.units[chosen], elites.scores[chosen]), models)
-    return Recommendation(query, configurations, elites)
+    portfolio = choose_portfolio(elites, query.space, query.n, query.seed)
+    chosen = Elites(elites.units[portfolio.chosen], elites.scores[portfolio.chosen])
+    evidence = _evidence(surrogate, query, chosen.units, models)
+    configurations = _assess(surrogate, query, chosen, portfolio, evidence)
+    return Recommendation(query, configurations, portfolio.stop_after, elites)
 
 
 def _assess(
-    surrogate: Surrogate, query: Query, elites: Elites, models: str | os.PathLike[str] | None
+    surrogate: Surrogate, query: Query, chosen: Elites, portfolio: Portfolio, evidence: Evidence
 ) -> tuple[RecommendedConfiguration, ...]:
-    rows = query_rows(query, elites.units)
-    predicted = surrogate.predict(rows)
-    if predicted["predicted_loss"].isna().any():
-        raise ValueError(
-            f"Every run on {query.task} in the corpus diverged, so no loss can be predicted; choose another task, or "
-            f"fit on runs that did not."
-        )
-    ranks = surrogate.calibration.expected_rank(elites.scores)
-    evidence = nearest_runs(surrogate, relevant_runs(models, query.architecture, query.task), rows)
-    hparams = query.space.configurations(elites.units)
+    forecast, tolerance = _forecast(surrogate, query, chosen.units)
+    by_task = _by_task(surrogate, forecast, chosen.scores)
+    hparams = query.space.configurations(chosen.units)
     layers = [int(item.pop(DEPTH, query.covered_depths[0][0])) for item in hparams]
     units, counts = _sizes(surrogate, query, np.array(layers, dtype=np.float64))
+    risks, alone = forecast.mean("p_diverge"), len(query.weights) == 1
+    shares = np.array(list(query.weights.values()))
     return tuple(
         RecommendedConfiguration(
             hparams=hparams[row],
             n_layers=layers[row],
             hidden_units=_whole_or_none(units[row]),
             num_params=_whole_or_none(counts[row]),
-            predicted_loss=float(entry["predicted_loss"]),
-            interval=(float(entry["low"]), float(entry["high"])),
-            p_diverge=float(entry["p_diverge"]),
-            expected_rank=float(ranks[row]),
+            predicted_loss=by_task[row][query.task]["predicted_loss"] if alone else None,
+            interval=tuple(by_task[row][query.task]["interval"]) if alone else None,
+            p_diverge=float(risks[row]),
+            expected_rank=float(shares @ [item["expected_rank"] for item in by_task[row].values()]),
+            gain=float(portfolio.gains[row]),
+            tolerance={name: ends for name, ends in tolerance[row].items() if name in hparams[row]},
+            by_task={} if alone else by_task[row],
             evidence=evidence[row],
         )
-        for row, entry in enumerate(predicted.to_dict("records"))
+        for row in range(len(hparams))
     )
+
+
+def _forecast(
+    surrogate: Surrogate, query: Query, units: Floats
+) -> tuple[Forecast, list[dict[str, tuple[float, float]]]]:
+    """Return the forecast of the points and what they tolerate, of one call of the surrogate."""
+    space, axes = query.space, number_axes(query.space)
+    ladders = ladder(space, units, axes)
+    both = Forecast.of(surrogate, query, np.vstack([units, points_on(ladders, units, axes)]))
+    own, moved = both.part(slice(0, len(units))), both.part(slice(len(units), None))
+    ranges = tolerated(ladders, strains(own, moved).reshape(ladders.shape), units[:, axes])
+    return own, as_values(space, axes, ranges, units[:, axes])
+
+
+def _by_task(surrogate: Surrogate, forecast: Forecast, robust: Floats) -> list[dict[str, dict[str, Any]]]:
+    """Return what to expect of each point on each task; ranks are of the scores averaged over the neighbourhood."""
+    surcharge = robust - forecast.mean("score")
+    ranks = {
+        task: surrogate.calibration.expected_rank(table["score"].to_numpy(np.float64) + surcharge)
+        for task, table in forecast.tables.items()
+    }
+    return [
+        {
+            task: {
+                "predicted_loss": float(table["predicted_loss"].iloc[row]),
+                "interval": [float(table["low"].iloc[row]), float(table["high"].iloc[row])],
+                "p_diverge": float(table["p_diverge"].iloc[row]),
+                "expected_rank": float(ranks[task][row]),
+            }
+            for task, table in forecast.tables.items()
+        }
+        for row in range(len(robust))
+    ]
+
+
+def _evidence(surrogate: Surrogate, query: Query, units: Floats, models: str | os.PathLike[str] | None) -> Evidence:
+    runs = {task: relevant_runs(models, query.architecture, task) for task in query.weights}
+    rows = query_rows(query, units)
+    if len(runs) == 1:
+        return nearest_runs(surrogate, runs[query.task], rows)
+    return nearest_good_runs(surrogate, runs, rows)
 
 
 def _sizes(surrogate: Surrogate, query: Query, layers: Floats) -> tuple[Floats, Floats]:

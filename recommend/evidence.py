@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -10,10 +11,13 @@ from numpy.typing import NDArray
 
 from ..corpus import SETUP, configurations
 from ..surrogate import Surrogate
+from ..surrogate.targets import rank_quantiles
 
 TREES: Final = 200
 """Trees of the rank model that are asked whether two configurations are alike: the first, which split on what matters
 most."""
+GOOD: Final = 0.1
+"""Share of a setup's runs that count as good."""
 Table = dict[str, NDArray[Any]]
 
 
@@ -47,6 +51,24 @@ def nearest_runs(surrogate: Surrogate, runs: pd.DataFrame, rows: Table, n: int =
     similarity = np.array([(known == leaves).mean(axis=1) for leaves in asked])
     order = np.argsort(-similarity, axis=1, kind="stable")[:, :n]
     return [_describe(runs.iloc[best], similarity[row, best]) for row, best in enumerate(order)]
+
+
+def nearest_good_runs(
+    surrogate: Surrogate, runs: Mapping[str, pd.DataFrame], rows: Table, n: int = 3
+) -> list[list[dict[str, Any]]]:
+    """Return, for each configuration, n runs of different tasks: of each task's good runs the one most like it.
+
+    Good are the best `GOOD` of the random runs of each setup: on several tasks a configuration stands on what was good
+    on them. Arguments as of `nearest_runs`, the runs by task, and the rows a block a task in the same order.
+    """
+    size = len(rows["architecture"]) // len(runs)
+    found: list[list[dict[str, Any]]] = [[] for _ in range(size)]
+    for block, table in enumerate(runs.values()):
+        asked = {name: values[block * size : (block + 1) * size] for name, values in rows.items()}
+        good = table[rank_quantiles(table) <= GOOD]
+        for mine, nearest in zip(found, nearest_runs(surrogate, good, asked, n=1), strict=True):
+            mine.extend(nearest)
+    return [sorted(mine, key=lambda run: -run["similarity"])[:n] for mine in found]
 
 
 def _describe(runs: pd.DataFrame, similarity: NDArray[np.float64]) -> list[dict[str, Any]]:

@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 from ..corpus.schema import UNKNOWN_SIZE
-from ..features import (
-    ArchitectureCoverage,
-    Dimension,
-    Domain,
-    Hyperparameter,
-    Space,
-    check_number,
-    check_whole,
-    unknown,
-)
+from ..features import ArchitectureCoverage, Dimension, Domain, Space, check_number, check_whole
 from ..features.coverage import STEPS
-from ..features.dimension import Value
 from ..features.space import DEPTH
 from ..surrogate import Surrogate
+from .limits import Limits
+from .narrowing import Narrowing
+
+ANY: Final = "any"
+"""The task of whoever wants what works on all tasks."""
 
 
 @dataclass(frozen=True)
@@ -31,19 +25,19 @@ class Query:
     Parameters
     ----------
     architecture, task : str
-        As the corpus spells them.
+        As the corpus spells them; the task may be "any".
     params : int
         Parameter budget, parameters.
     depth : int or None
         Layers; None lets the search choose.
     n : int
         How many configurations.
-    fixed : dict
-        Hyperparameters that the user holds fixed.
-    max_train_steps : int or None
-        Most training steps, steps.
+    limits : Limits
+        What the user allows; `fixed` as checked, the depth aside.
     seed : int
         Seed of the search.
+    weights : dict
+        Each task that the surrogate is asked about to its share in the judgement; the shares sum to 1.
     covered_params : int
         The budget nearest to `params` that the corpus covers: what the surrogate is asked about.
     covered_depths : tuple of (int, int)
@@ -52,6 +46,8 @@ class Query:
         Fewest and most training steps that the corpus covers; None where steps are no hyperparameter.
     space : Space
         What may vary.
+    owners : dict
+        Each hyperparameter that only some of the tasks have to these tasks.
     warnings : tuple of str
         Where the question leaves what the corpus covers, and what was done about it.
     """
@@ -61,13 +57,14 @@ class Query:
     params: int
     depth: int | None
     n: int
-    fixed: dict[str, Value]
-    max_train_steps: int | None
+    limits: Limits
     seed: int
+    weights: dict[str, float]
     covered_params: int
     covered_depths: tuple[tuple[int, int], ...]
     covered_steps: tuple[float, float] | None
     space: Space
+    owners: dict[str, tuple[str, ...]]
     warnings: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
@@ -78,8 +75,7 @@ class Query:
             "params": self.params,
             "depth": self.depth,
             "n": self.n,
-            "fixed": dict(self.fixed),
-            "max_train_steps": self.max_train_steps,
+            **self.limits.to_dict(),
             "seed": self.seed,
         }
 
@@ -91,37 +87,66 @@ def build_query(
     params: float,
     depth: int | None,
     n: int,
-    fixed: Mapping[str, Value] | None,
-    max_train_steps: int | None,
+    limits: Limits,
     seed: int,
 ) -> Query:
     """Check every argument and build the `Query`; ValueError says what was given, what is allowed, what to do."""
-    coverage = surrogate.coverage.of(arch, task)
-    held = dict(fixed or {})
-    budget = int(check_number("params", params, 1))
-    limit = None if max_train_steps is None else int(check_number("max_train_steps", max_train_steps, 1))
+    warnings: list[str] = []
+    coverage = surrogate.coverage.of(arch, surrogate.coverage.tasks[0] if task == ANY else task)
+    weights = _weights(arch, task, coverage, warnings)
+    budget, held = int(check_number("params", params, 1)), dict(limits.fixed)
     layers = _depth(depth, held.pop(DEPTH, None))
     count, start = check_whole("n", n, 1), check_whole("seed", seed, 0)
-    warnings: list[str] = []
+    covered_params = _cover_params(budget, coverage, arch, warnings)
+    depths = limits.depths(_cover_depths(layers, coverage, arch, warnings), layers, coverage.depths)
+    domains = _domains(coverage, weights, covered_params)
+    narrowing = Narrowing(replace(limits, fixed=held), domains, surrogate.encoder.hyperparameters, arch, warnings)
+    narrowed, constant, held = narrowing.apply()
+    space = Space.covered(narrowed, surrogate.encoder.hyperparameters, constant)
+    if layers is None:
+        choices = Dimension(DEPTH, "linear", choices=tuple(pair[0] for pair in depths))
+        space = replace(space, dimensions=(*space.dimensions, choices))
+    for known in weights:
+        for asked, _ in depths:
+            surrogate.encoder.check_width(arch, known, asked, budget)
+    return Query(
+        architecture=arch,
+        task=task,
+        params=budget,
+        depth=layers,
+        n=count,
+        limits=replace(limits, fixed=held),
+        seed=start,
+        weights=weights,
+        covered_params=covered_params,
+        covered_depths=depths,
+        covered_steps=_bounds(domains.get(STEPS)),
+        space=space,
+        owners={name: item.tasks for name, item in domains.items() if item.tasks and len(weights) > 1},
+        warnings=tuple(warnings),
+    )
+
+
+def _weights(arch: str, task: str, coverage: ArchitectureCoverage, warnings: list[str]) -> dict[str, float]:
+    if task == ANY:
+        return dict.fromkeys(coverage.tasks, 1 / len(coverage.tasks))
     if task not in coverage.tasks:
         warnings.append(f"No run of {arch} on {task} is in the corpus; {arch} on other tasks and {task} with other "
                         f"architectures stand in.")  # fmt: skip
-    covered_params = _cover_params(budget, coverage, arch, warnings)
-    depths = _cover_depths(layers, coverage, arch, warnings)
-    domains = coverage.domains_of(task)
-    longest = coverage.longest_at(covered_params)
+    return {task: 1.0}
+
+
+def _domains(coverage: ArchitectureCoverage, weights: dict[str, float], params: int) -> dict[str, Domain]:
+    """Return what is covered of every hyperparameter that one of the tasks has, training as long as of that size."""
+    domains = {name: item for task in weights for name, item in coverage.domains_of(task).items()}
+    longest = coverage.longest_at(params)
     if STEPS in domains and longest is not None:
-        domains |= {STEPS: domains[STEPS].up_to(longest)}
-    known = surrogate.encoder.hyperparameters
-    held = _check_fixed(held, domains, known, arch, warnings)
-    space = _space(domains, known, held, limit, layers, depths, arch, warnings)
-    for layers, _ in depths:
-        surrogate.encoder.check_width(arch, task, layers, budget)
-    steps = domains.get(STEPS)
-    bounds = None if steps is None else (float(steps.low or 0), float(steps.high or 0))
-    return Query(
-        arch, task, budget, layers, count, held, limit, start, covered_params, depths, bounds, space, tuple(warnings)
-    )
+        domains[STEPS] = domains[STEPS].up_to(longest)
+    return domains
+
+
+def _bounds(steps: Domain | None) -> tuple[float, float] | None:
+    return None if steps is None else (float(steps.low or 0), float(steps.high or 0))
 
 
 def _depth(depth: int | None, fixed: object) -> int | None:
@@ -163,96 +188,3 @@ def _cover_depths(
             f"asked about {near} layers, {abs(near - depth)} away."
         )
     return ((depth, near),)
-
-
-def _check_fixed(
-    fixed: dict[str, Value],
-    domains: dict[str, Domain],
-    known: dict[str, Hyperparameter],
-    arch: str,
-    warnings: list[str],
-) -> dict[str, Value]:
-    checked: dict[str, Value] = {}
-    for name, value in fixed.items():
-        if name not in domains:
-            raise unknown(f"hyperparameter of {arch} in fixed:", name, domains)
-        checked[name] = _fixed_value(Dimension.from_domain(known[name], domains[name]), value, warnings)
-    for name in checked:
-        condition = domains[name].condition
-        if condition and condition.parent in checked and checked[condition.parent] not in condition.choices:
-            raise ValueError(
-                f"fixed {name}={checked[name]!r} contradicts fixed {condition.parent}={checked[condition.parent]!r}: "
-                f"{name} exists only where {condition.parent} is {' or '.join(map(repr, condition.choices))}. "
-                f"Drop one of them."
-            )
-    return checked
-
-
-def _fixed_value(dimension: Dimension, value: object, warnings: list[str]) -> Value:
-    if dimension.name != STEPS:
-        return dimension.check(value, "fixed ")
-    steps = replace(dimension, low=1.0, high=math.inf).check(value, "fixed ")
-    if not dimension.low <= float(steps) <= dimension.high:
-        what = f"fixed train_steps={steps:.0f}"
-        warnings.append(_outside_steps(what, float(steps), dimension.low, dimension.high))
-    return steps
-
-
-def _outside_steps(what: str, given: float, low: float, high: float) -> str:
-    near = min(max(given, low), high)
-    factor = given / high if given > high else low / given
-    return (
-        f"{what} lies outside the {low:.0f} to {high:.0f} training steps that the corpus covers ({factor:.3g} times "
-        f"{'above' if given > high else 'below'}): losses, intervals and risks are those of {near:.0f} steps."
-    )
-
-
-def _space(
-    domains: dict[str, Domain],
-    known: dict[str, Hyperparameter],
-    fixed: dict[str, Value],
-    limit: int | None,
-    depth: int | None,
-    depths: tuple[tuple[int, int], ...],
-    arch: str,
-    warnings: list[str],
-) -> Space:
-    held = dict(fixed)
-    if limit is not None:
-        held = _limit_steps(held, limit, domains, arch, warnings)
-    if limit is not None and STEPS not in held:
-        domains = domains | {STEPS: _below(domains[STEPS], limit)}
-    space = Space.covered(domains, known, held)
-    if depth is not None:
-        return space
-    layers = Dimension(DEPTH, "linear", choices=tuple(layers for layers, _ in depths))
-    return replace(space, dimensions=(*space.dimensions, layers))
-
-
-def _limit_steps(
-    held: dict[str, Value], limit: int, domains: dict[str, Domain], arch: str, warnings: list[str]
-) -> dict[str, Value]:
-    if STEPS not in domains:
-        raise ValueError(f"max_train_steps={limit} needs runs with the hyperparameter {STEPS}, but {arch} has none; "
-                         f"leave it out.")  # fmt: skip
-    if STEPS in held:
-        if float(held[STEPS]) > limit:
-            raise ValueError(
-                f"fixed train_steps={held[STEPS]} contradicts max_train_steps={limit}; raise the limit or lower the "
-                f"fixed value."
-            )
-        return held
-    low, high = float(domains[STEPS].low or 0), float(domains[STEPS].high or 0)
-    if limit < low:
-        warnings.append(_outside_steps(f"max_train_steps={limit}", limit, low, high))
-        return held | {STEPS: limit}
-    if limit > high:
-        warnings.append(
-            f"max_train_steps={limit} allows more than the {high:.0f} training steps that the corpus covers "
-            f"({limit / high:.3g} times): configurations of at most {high:.0f} steps are recommended."
-        )
-    return held
-
-
-def _below(steps: Domain, limit: int) -> Domain:
-    return replace(steps, high=float(min(steps.high or 0.0, limit)))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import html
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from ..features.dimension import Value
 from ..features.space import DEPTH
@@ -34,36 +36,56 @@ class RecommendedConfiguration:
         Width of each layer that the parameter budget buys; None where the task's input and output sizes are unknown.
     num_params : int or None
         Trained parameters of that network.
-    predicted_loss : float
-        Median loss to expect, in the task's unit; lower is better.
-    interval : tuple of (float, float)
-        Holds the loss of a real run with 90 % probability, on average over setups like the corpus's.
+    predicted_loss : float or None
+        Median loss to expect, in the task's unit; lower is better. None for ``task="any"``: losses of different tasks
+        have no unit in common, see `by_task`.
+    interval : tuple of (float, float) or None
+        Holds the loss of a real run with 90 % probability, on average over setups like the corpus's; None as above.
     p_diverge : float
-        Probability that the training diverges.
+        Probability that the training diverges; the mean over the tasks for ``task="any"``.
     expected_rank : float
-        Share of random configurations of the same setup that are better, 0 to 1.
+        Share of random configurations of the same setup that are better, 0 to 1; the mean over the tasks for
+        ``task="any"``.
+    gain : float
+        By how much trying it lowers the expected best ranking score of those before it, in normal scores: 1 is one
+        standard deviation among the outcomes of random configurations. The first is measured against an average random
+        configuration (see `portfolio.Portfolio`).
+    tolerance : dict
+        Each number that varies to the (lowest, highest) value up to which the predicted loss rises by at most 5 %, and
+        the ranking score by at most half a normal score, the other values held (see `recommend.tolerance`). The most
+        sensitive first: the narrowest, as a share of the space. Never leaves the space.
+    by_task : dict
+        For ``task="any"`` each task to its ``predicted_loss``, ``interval``, ``p_diverge`` and ``expected_rank``; else
+        empty.
     evidence : list of dict
-        The real runs most like it (see `evidence.nearest_runs`).
+        The real runs most like it (see `evidence.nearest_runs`); for ``task="any"`` the most alike among the good ones
+        of several tasks (see `evidence.nearest_good_runs`).
     """
 
     hparams: dict[str, Value]
     n_layers: int
     hidden_units: int | None
     num_params: int | None
-    predicted_loss: float
-    interval: tuple[float, float]
+    predicted_loss: float | None
+    interval: tuple[float, float] | None
     p_diverge: float
     expected_rank: float
+    gain: float
+    tolerance: dict[str, tuple[float, float]] = field(repr=False)
+    by_task: dict[str, dict[str, Any]] = field(repr=False)
     evidence: list[dict[str, Any]] = field(repr=False)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
-        return asdict(self) | {"interval": list(self.interval)}
+        return asdict(self) | {
+            "interval": None if self.interval is None else list(self.interval),
+            "tolerance": {name: list(ends) for name, ends in self.tolerance.items()},
+        }
 
 
 @dataclass(frozen=True)
 class Recommendation:
-    """Configurations to start with, best first; `recommend` makes it.
+    """Configurations to start with, in the order in which to try them; `recommend` makes it.
 
     It has a length, can be indexed and iterated, and shows itself as a table.
 
@@ -72,13 +94,17 @@ class Recommendation:
     query : Query
         What was asked.
     configurations : tuple of RecommendedConfiguration
-        Best first.
+        The first is the best by itself; each that follows lowers the expected best of those before it most.
+    stop_after : int
+        After how many trying stops paying: the next one's gain is less than 3 % of the first's. All of them, where none
+        is that small.
     elites : Elites
         What they were chosen from.
     """
 
     query: Query
     configurations: tuple[RecommendedConfiguration, ...]
+    stop_after: int
     elites: Elites = field(repr=False)
 
     @cached_property
@@ -101,10 +127,11 @@ class Recommendation:
         return iter(self.configurations)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return ``{"query": ..., "recommendations": [...], "warnings": [...]}`` of plain JSON values."""
+        """Return plain JSON values: ``query``, ``recommendations``, ``stop_after`` and ``warnings``."""
         return {
             "query": self.query.to_dict(),
             "recommendations": [item.to_dict() for item in self.configurations],
+            "stop_after": self.stop_after,
             "warnings": list(self.warnings),
         }
 
@@ -113,10 +140,17 @@ class Recommendation:
         return json.dumps(self.to_dict(), indent=indent, allow_nan=False)
 
     def to_frame(self) -> pd.DataFrame:
-        """Return one row a configuration: what to expect, then a column a hyperparameter."""
+        """Return one row a configuration: what to expect, then a column a hyperparameter.
+
+        ``pays`` is true up to `stop_after`. For ``task="any"`` there is a column ``predicted_loss_<task>`` a task.
+        """
         import pandas as pd
 
-        return pd.DataFrame([self._row(item) | dict(item.hparams) for item in self.configurations])
+        rows = [
+            self._row(item) | {"pays": rank <= self.stop_after} | dict(item.hparams)
+            for rank, item in enumerate(self.configurations, start=1)
+        ]
+        return pd.DataFrame(rows)
 
     def enqueue(self, study: optuna.Study, distributions: Mapping[str, BaseDistribution] | None = None) -> optuna.Study:
         """Put the configurations at the head of a study's queue, best first.
@@ -163,12 +197,15 @@ class Recommendation:
 
     @staticmethod
     def _row(item: RecommendedConfiguration) -> dict[str, Any]:
-        return {
+        low, high = item.interval or (None, None)
+        losses = {f"predicted_loss_{task}": told["predicted_loss"] for task, told in item.by_task.items()}
+        return losses | {
             "predicted_loss": item.predicted_loss,
-            "low": item.interval[0],
-            "high": item.interval[1],
+            "low": low,
+            "high": high,
             "p_diverge": item.p_diverge,
             "expected_rank": item.expected_rank,
+            "gain": item.gain,
             "n_layers": item.n_layers,
             "hidden_units": item.hidden_units,
             "num_params": item.num_params,
@@ -182,37 +219,68 @@ class Recommendation:
             f"{len(self)} configurations for {query.architecture} on {query.task}, {query.params:,} parameters, {depth}"
         )
 
+    def advice(self) -> str:
+        """Return in one line after how many trying stops paying."""
+        if self.stop_after == len(self):
+            return "Each of them is worth trying."
+        return f"Stop after {self.stop_after}: the next gains less than 3 % of what the first one does."
+
+    def sensitive(self, n: int = 3) -> list[str]:
+        """Return the n numbers that may move least, as a share of the space, on average over the configurations."""
+        shares: dict[str, list[float]] = {}
+        for item in self.query.space.dimensions:
+            ends = [config.tolerance[item.name] for config in self.configurations if item.name in config.tolerance]
+            if ends:
+                low, high = (item.units(np.array(side)) for side in zip(*ends, strict=True))
+                shares[item.name] = float(np.mean(high - low))
+        return sorted(shares, key=shares.__getitem__)[:n]
+
+    def described(self) -> list[dict[str, str]]:
+        """Return each configuration as label -> rounded text, in the order in which people read it."""
+        sensitive = self.sensitive()
+        return [describe(item, sensitive) for item in self.configurations]
+
     def table(self) -> pd.DataFrame:
         """Return the readable table: a column a configuration, rounded texts."""
         import pandas as pd
 
-        columns = {f"#{rank}": describe(item) for rank, item in enumerate(self.configurations, start=1)}
+        columns = {f"#{rank}": told for rank, told in enumerate(self.described(), start=1)}
         return pd.DataFrame(columns).fillna("")
 
     def __repr__(self) -> str:
         notes = "".join(f"\nWarning: {text}" for text in self.warnings)
-        return f"{self.headline()}\n{self.table().to_string()}{notes}"
+        return f"{self.headline()}\n{self.table().to_string()}\n{self.advice()}{notes}"
 
     def _repr_html_(self) -> str:
         notes = "".join(f"<p><strong>Warning:</strong> {html.escape(text)}</p>" for text in self.warnings)
-        return f"<p>{html.escape(self.headline())}</p>{self.table().to_html()}{notes}"
+        return (
+            f"<p>{html.escape(self.headline())}</p>{self.table().to_html()}<p>{html.escape(self.advice())}</p>{notes}"
+        )
 
 
-def describe(item: RecommendedConfiguration) -> dict[str, str]:
-    """Return a configuration as label -> rounded text, in the order in which people read it."""
-    low, high = item.interval
-    told = {
-        "predicted loss": f"{item.predicted_loss:.4g}",
-        "90 % interval": f"{low:.3g} .. {high:.3g}",
+def describe(item: RecommendedConfiguration, sensitive: Sequence[str] = ()) -> dict[str, str]:
+    """Return a configuration as label -> rounded text; with the tolerance of the hyperparameters in `sensitive`."""
+    told = {f"loss on {task}": f"{entry['predicted_loss']:.4g}" for task, entry in item.by_task.items()}
+    if item.predicted_loss is not None and item.interval is not None:
+        told |= {
+            "predicted loss": f"{item.predicted_loss:.4g}",
+            "90 % interval": f"{item.interval[0]:.3g} .. {item.interval[1]:.3g}",
+        }
+    told |= {
         "risk to diverge": f"{item.p_diverge:.1%}",
         "better at random": f"{item.expected_rank:.1%}",
+        "gain of trying it": f"{item.gain:.2f}",
         "layers": str(item.n_layers),
         "hidden units": "unknown" if item.hidden_units is None else f"{item.hidden_units:,}",
         "parameters": "unknown" if item.num_params is None else f"{item.num_params:,}",
     }
     told |= {name: value if isinstance(value, str) else f"{value:.4g}" for name, value in item.hparams.items()}
-    told["nearest real runs"] = ", ".join(_short_loss(run["eval_loss"]) for run in item.evidence) or "none"
-    return told
+    for name in sensitive:
+        told[f"{name} may be"] = "{:.2g} .. {:.2g}".format(*item.tolerance[name]) if name in item.tolerance else ""
+    if not item.by_task:
+        return told | {"nearest real runs": ", ".join(_short_loss(run["eval_loss"]) for run in item.evidence) or "none"}
+    good = [f"{_short_loss(run['eval_loss'])} {run['task_type']}" for run in item.evidence]
+    return told | {f"good run like it ({rank})": text for rank, text in enumerate(good, start=1)}
 
 
 def _short_loss(loss: float | None) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -19,7 +19,11 @@ def recommend(
     depth: int | None = None,
     n: int = 5,
     fixed: Mapping[str, Value] | None = None,
+    exclude: Mapping[str, Iterable[Value] | Value] | None = None,
+    ranges: Mapping[str, tuple[float, float]] | None = None,
     max_train_steps: int | None = None,
+    max_seconds: float | None = None,
+    seconds_per_step: float | None = None,
     seed: int = 0,
     models: str | os.PathLike[str] | None = None,
 ) -> Recommendation:
@@ -30,7 +34,9 @@ def recommend(
     arch : str
         Architecture: rnn, irnn, ugrnn, gru, lstm or +rnn.
     task : str
-        Task: text8, parens_counting, arithmetic, mem_thru, rcf or per_cap; choose the one most like your own.
+        Task: text8, parens_counting, arithmetic, mem_thru, rcf or per_cap; choose the one most like your own. Or "any":
+        what is best on average over all tasks that the corpus covers for the architecture. What is averaged is the
+        ranking score within each task; losses are then predicted task by task.
     params : float
         Parameter budget of the network, parameters.
     depth : int, optional
@@ -38,9 +44,21 @@ def recommend(
     n : int, default 5
         How many configurations. All are different; fewer come back only if the space holds fewer.
     fixed : mapping, optional
-        Hyperparameters to hold fixed, e.g. ``{"optimizer": "Adam"}``.
+        Hyperparameters to hold fixed, e.g. ``{"optimizer": "Adam"}``. A value that the corpus does not cover is
+        refused; only ``train_steps`` may leave what is covered, with a warning.
+    exclude : mapping, optional
+        Choices to leave out, e.g. ``{"optimizer": ["SGD", "Momentum"]}``; ``n_layers`` is a choice too.
+    ranges : mapping, optional
+        Ranges of numbers, both ends included, e.g. ``{"lr_init": (1e-4, 1e-2)}``; ``n_layers`` is a number too. Where a
+        range reaches beyond what the corpus covers, the part that is covered is searched, with a warning. One that lies
+        outside altogether is refused, but for ``train_steps``, as with `fixed`.
     max_train_steps : int, optional
         Most training steps a configuration may ask for, steps.
+    max_seconds, seconds_per_step : float, optional
+        Longest training, and the time that one step was measured to take, seconds of wall time; only together. They
+        stand for a limit of max_seconds / seconds_per_step training steps, rounded down. Steps of other widths, depths
+        and batch sizes take other times: measure with the network that the budget buys. Beside `max_train_steps` the
+        tighter limit counts.
     seed : int, default 0
         Seed of the search; the same question and seed give the same answer.
     models : path, optional
@@ -49,7 +67,8 @@ def recommend(
     Returns
     -------
     Recommendation
-        Best first, with predicted losses, 90 % intervals, risks to diverge, expected ranks and the nearest real runs.
+        The best first, then whatever adds most to those before it; with predicted losses, 90 % intervals, risks to
+        diverge, expected ranks, gains, tolerances and the nearest real runs.
 
     Raises
     ------
@@ -58,5 +77,7 @@ def recommend(
         and what to do. A damaged or missing models folder is a `ModelError`, which is a ValueError too.
     """
     from .answer import answer
+    from .limits import Limits
 
-    return answer(arch, task, params, depth, n, fixed, max_train_steps, seed, models)
+    limits = Limits.check(fixed, exclude, ranges, max_train_steps, max_seconds, seconds_per_step)
+    return answer(arch, task, params, depth, n, limits, seed, models)

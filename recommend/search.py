@@ -6,19 +6,20 @@ is what the rest of the package, and the user, works with.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..features import Encoder
-from ..features.coverage import STEPS
 from ..features.dimension import Floats
-from ..features.space import DEPTH, Space, as_rows
+from ..features.space import Space
 from ..surrogate import Surrogate
 from ..surrogate.evolution import evolve
+from .forecast import Forecast, scores
 from .query import Query
+from .tolerance import RUNGS, ladder, number_axes, points_on, strains
 
 if TYPE_CHECKING:
     import optuna
@@ -28,6 +29,8 @@ SPREADS: Final = tuple(0.15 / 2**generation for generation in range(5))
 ELITES: Final = 64
 """Configurations that are judged with their neighbourhood and enter the study."""
 NEIGHBOURS: Final = 8
+RATE: Final = "lr_init"
+"""The learning rate's name."""
 NEIGHBOURHOOD: Final = 0.045
 """Standard deviation of a neighbour in the unit cube: a factor of 1.5 on a scale of four decades."""
 
@@ -48,32 +51,25 @@ class Elites:
     scores: Floats
 
 
-def query_rows(query: Query, units: Floats) -> dict[str, NDArray[Any]]:
-    """Turn points of the query's space into rows for the encoder, moved to the nearest that the corpus covers."""
-    columns = query.space.columns(units)
-    near = dict(query.covered_depths)
-    asked = columns[DEPTH] if DEPTH in columns else np.full(len(units), query.covered_depths[0][0])
-    depth = np.array([near[int(layers)] for layers in asked], dtype=np.float64)
-    if STEPS in columns and query.covered_steps is not None:
-        columns[STEPS] = np.clip(columns[STEPS].astype(np.float64), *query.covered_steps)
-    return as_rows(columns, query.architecture, query.task, depth, query.covered_params)
-
-
 def search_elites(surrogate: Surrogate, query: Query) -> Elites:
-    """Return the best configurations of the query's space, by the surrogate, best first."""
+    """Return the best configurations of the query's space, by the surrogate, best first.
+
+    Where at least as many as were asked for tolerate a factor of 1.5 in the learning rate either way, as far as the
+    space goes, only those are kept.
+    """
     rng = np.random.default_rng(query.seed)
-    space, encoder = query.space, surrogate.encoder
 
     def judge(units: Floats) -> Floats:
-        return surrogate.score(_matrix(encoder, query, units))
+        return scores(surrogate, query, units)
 
-    units, scores = evolve(judge, len(space.dimensions), SPREADS, rng)
-    best = np.argsort(scores, kind="stable")
+    units, found = evolve(judge, len(query.space.dimensions), SPREADS, rng)
+    best = np.argsort(found, kind="stable")
     best = best[: 2 * ELITES]  # generous, as some repeat each other
-    best = best[_first_of_each(space, units[best])][:ELITES]
-    robust = (scores[best] + _neighbourhood(units[best], judge, rng)) / 2
+    best = best[_first_of_each(query.space, units[best])][:ELITES]
+    robust = (found[best] + _neighbourhood(units[best], judge, rng)) / 2
     order = np.argsort(robust, kind="stable")
-    return Elites(units[best][order], robust[order])
+    kept = order[_sturdy(surrogate, query, units[best][order])]
+    return Elites(units[best][kept], robust[kept])
 
 
 def as_study(query: Query, elites: Elites) -> optuna.Study:
@@ -97,8 +93,16 @@ def as_study(query: Query, elites: Elites) -> optuna.Study:
     return study
 
 
-def _matrix(encoder: Encoder, query: Query, units: Floats) -> Floats:
-    return encoder.transform(query_rows(query, units))
+def _sturdy(surrogate: Surrogate, query: Query, units: Floats) -> NDArray[np.bool_]:
+    """Return which configurations tolerate another learning rate; all, if fewer than the query's n do."""
+    axes = [axis for axis in number_axes(query.space) if query.space.dimensions[axis].name == RATE]
+    if not axes:
+        return np.ones(len(units), dtype=bool)
+    near = ladder(query.space, units, axes)[..., : RUNGS.index(1.0) + 1]
+    forecast = Forecast.of(surrogate, query, np.vstack([units, points_on(near, units, axes)]))
+    strain = strains(forecast.part(slice(0, len(units))), forecast.part(slice(len(units), None)))
+    sturdy = (strain <= 1).all(axis=1)
+    return sturdy if sturdy.sum() >= query.n else np.ones_like(sturdy)
 
 
 def _first_of_each(space: Space, units: Floats) -> NDArray[np.int64]:
@@ -110,7 +114,7 @@ def _first_of_each(space: Space, units: Floats) -> NDArray[np.int64]:
     return np.sort(np.unique(np.column_stack(keys), axis=0, return_index=True)[1])
 
 
-def _neighbourhood(units: Floats, judge: Any, rng: np.random.Generator) -> Floats:
+def _neighbourhood(units: Floats, judge: Callable[[Floats], Floats], rng: np.random.Generator) -> Floats:
     """Return the mean score of random neighbours of each point, shape (n,)."""
     steps = NEIGHBOURHOOD * rng.standard_normal((len(units), NEIGHBOURS, units.shape[1]))
     around = np.clip(units[:, None, :] + steps, 0, 1).reshape(len(units) * NEIGHBOURS, units.shape[1])

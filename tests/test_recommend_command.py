@@ -23,11 +23,12 @@ def run(*arguments, width="100"):
 
 
 def test_json_is_the_answer_and_warnings_go_to_stderr():
-    done = run(*ARGUMENTS, "--json", "--n", "2", "--fix", "optimizer=Adam", "--fix", "lr_init=0.01", "--depth", "2")
+    question = ["recommend", "--arch", "gru", "--task", "text8", "--params", "1e9"]
+    done = run(*question, "--json", "--n", "2", "--fix", "optimizer=Adam", "--fix", "lr_init=0.01", "--depth", "2")
     assert done.exit_code == 0
-    expected = recommend("gru", "text8", 1e6, n=2, fixed={"optimizer": "Adam", "lr_init": 0.01}, depth=2)
+    expected = recommend("gru", "text8", 1e9, n=2, fixed={"optimizer": "Adam", "lr_init": 0.01}, depth=2)
     assert json.loads(done.stdout) == expected.to_dict()
-    assert "Warning: params=1,000,000 lies outside" in done.stderr
+    assert "Warning: params=1,000,000,000 lies outside" in done.stderr
 
 
 @pytest.mark.parametrize("width", ["60", "100", "200"])

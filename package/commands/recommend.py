@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 
 import typer
 
@@ -11,10 +12,14 @@ if TYPE_CHECKING:
     from ..features.dimension import Value
     from ..recommend import Recommendation
 
+Parsed = TypeVar("Parsed")
+
 
 def recommend(
     arch: Annotated[str, typer.Option(help="Architecture: rnn, irnn, ugrnn, gru, lstm, +rnn.")],
-    task: Annotated[str, typer.Option(help="Task: text8, parens_counting, arithmetic, mem_thru, rcf, per_cap.")],
+    task: Annotated[
+        str, typer.Option(help="Task: text8, parens_counting, arithmetic, mem_thru, rcf, per_cap; any: good on all.")
+    ],
     params: Annotated[float, typer.Option(help="Parameter budget of the network, e.g. 1e6.")],
     depth: Annotated[int | None, typer.Option(help="Layers. Default: the search chooses.", show_default=False)] = None,
     n: Annotated[int, typer.Option("--n", help="How many configurations.")] = 5,
@@ -22,8 +27,25 @@ def recommend(
         list[str] | None,
         typer.Option(metavar="NAME=VALUE", help="Hold a hyperparameter fixed; may be repeated.", show_default=False),
     ] = None,
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=A,B", help="Choices to leave out; may be repeated.", show_default=False),
+    ] = None,
+    ranges: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--range", metavar="NAME=LOW:HIGH", help="Range of a number; may be repeated.", show_default=False
+        ),
+    ] = None,
     max_train_steps: Annotated[
         int | None, typer.Option(help="Most training steps a configuration may ask for.", show_default=False)
+    ] = None,
+    max_seconds: Annotated[
+        float | None,
+        typer.Option(help="Longest training, seconds; needs --seconds-per-step.", show_default=False),
+    ] = None,
+    seconds_per_step: Annotated[
+        float | None, typer.Option(help="Measured time of one training step, seconds.", show_default=False)
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the search.")] = 0,
     models: Annotated[
@@ -35,19 +57,32 @@ def recommend(
     """Recommend configurations to train an RNN with first, best first.
 
     Each comes with the loss to expect (median and 90 % interval), the risk to diverge, the share of random
-    configurations that are better, and the losses of the nearest real runs. Warnings say where the question leaves
-    what the runs cover.
+    configurations that are better, what trying it gains, how far its most sensitive numbers may move before the loss
+    rises by 5 %, and the losses of the nearest real runs. Warnings say where the question leaves what the runs cover.
 
     Examples: `rnn-warmstart recommend --arch gru --task text8 --params 1e6`,
-    `rnn-warmstart recommend --arch lstm --task rcf --params 2e4 --depth 2 --fix optimizer=Adam --json`.
+    `rnn-warmstart recommend --arch lstm --task rcf --params 2e4 --depth 2 --fix optimizer=Adam --json`,
+    `rnn-warmstart recommend --arch gru --task any --params 1e4 --exclude optimizer=SGD,Momentum
+    --range lr_init=1e-4:1e-2 --max-seconds 600 --seconds-per-step 0.01`.
     """
     from ..recommend import recommend as search
     from ..surrogate.storage import ModelError
 
-    fixed = dict(_parse(text) for text in fix or [])
     try:
         found = search(
-            arch, task, params, depth=depth, n=n, fixed=fixed, max_train_steps=max_train_steps, seed=seed, models=models
+            arch,
+            task,
+            params,
+            depth=depth,
+            n=n,
+            fixed=_by_name("--fix", fix, _value),
+            exclude=_by_name("--exclude", exclude, _values),
+            ranges=_by_name("--range", ranges, _range),
+            max_train_steps=max_train_steps,
+            max_seconds=max_seconds,
+            seconds_per_step=seconds_per_step,
+            seed=seed,
+            models=models,
         )
     except ModelError as error:
         typer.echo(f"Error: {error}", err=True)
@@ -63,15 +98,45 @@ def recommend(
         typer.echo(f"Warning: {text}", err=True)
 
 
-def _parse(text: str) -> tuple[str, Value]:
-    name, found, value = text.partition("=")
-    if not found or not name or not value:
-        raise typer.BadParameter(f"--fix needs NAME=VALUE, e.g. optimizer=Adam, but got {text!r}.")
+EXAMPLES: Final = {
+    "--fix": "NAME=VALUE, e.g. optimizer=Adam",
+    "--exclude": "NAME=A,B, e.g. optimizer=SGD,Momentum",
+    "--range": "NAME=LOW:HIGH, e.g. lr_init=1e-4:1e-2",
+}
+
+
+def _by_name(option: str, texts: list[str] | None, parse: Callable[[str], Parsed]) -> dict[str, Parsed]:
+    """Parse the texts of an option that may be repeated, each NAME=... and each name once."""
+    found: dict[str, Parsed] = {}
+    for text in texts or []:
+        name, _, rest = text.partition("=")
+        try:
+            if not name or not rest:
+                raise ValueError
+            value = parse(rest)
+        except ValueError:
+            raise typer.BadParameter(f"{option} needs {EXAMPLES[option]}, but got {text!r}.") from None
+        if name in found:
+            raise typer.BadParameter(f"{option} names {name} twice; give it once.")
+        found[name] = value
+    return found
+
+
+def _value(text: str) -> Value:
     try:
-        number = float(value)
+        number = float(text)
     except ValueError:
-        return name, value
-    return name, int(number) if number.is_integer() and "." not in value else number
+        return text
+    return int(number) if number.is_integer() and "." not in text else number
+
+
+def _values(text: str) -> list[Value]:
+    return [_value(part) for part in text.split(",")]
+
+
+def _range(text: str) -> tuple[float, float]:
+    low, high = text.split(":")
+    return float(low), float(high)
 
 
 def _print(found: Recommendation) -> None:
@@ -79,10 +144,8 @@ def _print(found: Recommendation) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from ..recommend.recommendation import describe
-
     console = Console(markup=False)
-    described = [describe(item) for item in found]
+    described = found.described()
     console.print(found.headline(), style="bold", highlight=False)
     labels = list(described[0])
     label_width = max(map(len, labels)) + 3
@@ -95,6 +158,7 @@ def _print(found: Recommendation) -> None:
         for label in labels:
             table.add_row(label, *(described[index].get(label, "") for index in block))
         console.print(table)
+    console.print(found.advice(), highlight=False)
 
 
 def _blocks(widths: list[int], room: int) -> list[list[int]]:
