@@ -18,13 +18,13 @@ import struct
 import tarfile
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import IO, Any, Final
 
 import numpy as np
 import pandas as pd
-from known_runs import Block, make_blocks
+from known_runs import Block, Setup, make_blocks
 
 ORIGINAL_RUNS: Final = 630_880
 COLUMNS: Final = {
@@ -299,28 +299,36 @@ def make_archive(
         `member`, the setup's columns, `noise_free_loss` and `risk`, the probability to diverge.
     """
     ends = np.round(np.cumsum([0.0, *(member.share for member in MEMBERS)]) * runs).astype(int)
-    truth: list[pd.DataFrame] = []
+    known: list[tuple[Member, Block]] = []
     with tarfile.open(path, "w:gz") as tar:
         _add(tar, "dataset/README.md", io.BytesIO(b"A stand-in; its runs are made.\n"))
         for member, count in zip(MEMBERS, np.diff(ends).tolist(), strict=True):
             report(member.name)
-            rng = np.random.default_rng([seed, count])
             pickler = Python2Pickler(member.protocol, member.shared)
             with tempfile.TemporaryFile(dir=path.parent) as file:
-                batches = _batches(member, count, seed, rng, truth)
-                write_member(file, member.dtypes(), batches, count, pickler)
+                write_member(file, member.dtypes(), _batches(member, count, seed, known), count, pickler)
                 _add(tar, f"dataset/{member.name}", file)
         _add(tar, "dataset/._fig4_arith.p", io.BytesIO(b"\0\5\x16\7 no pickle"))
-    return pd.concat(truth, ignore_index=True)
+    return _truth(known)
 
 
 def _batches(
-    member: Member, count: int, seed: int, rng: np.random.Generator, truth: list[pd.DataFrame]
+    member: Member, count: int, seed: int, known: list[tuple[Member, Block]]
 ) -> Iterator[list[tuple[Any, ...]]]:
+    rng = np.random.default_rng([seed, count])
     for block in make_blocks(member.tasks, count, seed):
-        known = {"member": member.name, **vars(block.setup), "noise_free_loss": block.noise_free, "risk": block.risk}
-        truth.append(pd.DataFrame(known))
+        known.append((member, replace(block, hparams={})))
         yield rows_of(block, member, rng)
+
+
+def _truth(known: list[tuple[Member, Block]]) -> pd.DataFrame:
+    counts = [len(block.loss) for _, block in known]
+    names = {"member": [member.name for member, _ in known]}
+    names |= {field.name: [getattr(block.setup, field.name) for _, block in known] for field in fields(Setup)}
+    columns = {name: np.repeat(values, counts) for name, values in names.items()}
+    columns["noise_free_loss"] = np.concatenate([block.noise_free for _, block in known])
+    columns["risk"] = np.concatenate([block.risk for _, block in known])
+    return pd.DataFrame(columns)
 
 
 def _add(tar: tarfile.TarFile, name: str, file: IO[bytes]) -> None:
