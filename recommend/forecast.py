@@ -30,7 +30,8 @@ def query_rows(query: Query, units: Floats) -> dict[str, NDArray[Any]]:
     if STEPS in columns and query.covered_steps is not None:
         columns[STEPS] = np.clip(columns[STEPS].astype(np.float64), *query.covered_steps)
     for name, owners in query.owners.items():
-        columns[name] = np.where(np.isin(tasks, owners), columns[name], None)
+        columns[name] = columns[name].astype(object)
+        columns[name][~np.isin(tasks, owners)] = None
     rows = as_rows(columns, query.architecture, query.task, depth, query.covered_params)
     return rows | {"task_type": tasks}
 

@@ -139,7 +139,5 @@ def _seconds(limit: object, per_step: object) -> tuple[float | None, float | Non
             raise ValueError(f"{name} must be a finite number above 0, but got {value!r}.")
     allowed, cost = float(limit), float(per_step)  # type: ignore[arg-type]
     if allowed < cost:
-        raise ValueError(
-            f"max_seconds={allowed:g} is less than one step at seconds_per_step={cost:g}; raise the limit."
-        )
+        raise ValueError(f"max_seconds={allowed:g} buys no step at seconds_per_step={cost:g}; raise the limit.")
     return allowed, cost

@@ -227,7 +227,7 @@ class Recommendation:
 
     def sensitive(self, n: int = 3) -> list[str]:
         """Return the n numbers that may move least, as a share of the space, on average over the configurations."""
-        shares: dict[str, list[float]] = {}
+        shares: dict[str, float] = {}
         for item in self.query.space.dimensions:
             ends = [config.tolerance[item.name] for config in self.configurations if item.name in config.tolerance]
             if ends:

@@ -101,8 +101,8 @@ def _sturdy(surrogate: Surrogate, query: Query, units: Floats) -> NDArray[np.boo
     near = ladder(query.space, units, axes)[..., : RUNGS.index(1.0) + 1]
     forecast = Forecast.of(surrogate, query, np.vstack([units, points_on(near, units, axes)]))
     strain = strains(forecast.part(slice(0, len(units))), forecast.part(slice(len(units), None)))
-    sturdy = (strain <= 1).all(axis=1)
-    return sturdy if sturdy.sum() >= query.n else np.ones_like(sturdy)
+    sturdy = np.asarray((strain <= 1).all(axis=1))
+    return sturdy if sturdy.sum() >= query.n else np.ones(len(units), dtype=bool)
 
 
 def _first_of_each(space: Space, units: Floats) -> NDArray[np.int64]:
