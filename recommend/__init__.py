@@ -8,11 +8,28 @@ from typing import TYPE_CHECKING
 from .recommender import recommend
 
 if TYPE_CHECKING:
+    from .prior import Prior, SurrogatePrior
     from .recommendation import Recommendation, RecommendedConfiguration
+    from .sampler import WarmSampler
+    from .warm import warm_space, warm_study
 
-__all__ = ["Recommendation", "RecommendedConfiguration", "recommend"]
+__all__ = [
+    "Prior",
+    "Recommendation",
+    "RecommendedConfiguration",
+    "SurrogatePrior",
+    "WarmSampler",
+    "recommend",
+    "warm_space",
+    "warm_study",
+]
 
 _LAZY = {
+    "Prior": "prior",
+    "SurrogatePrior": "prior",
+    "WarmSampler": "sampler",
+    "warm_space": "warm",
+    "warm_study": "warm",
     "Recommendation": "recommendation",
     "RecommendedConfiguration": "recommendation",
 }

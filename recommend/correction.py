@@ -1,11 +1,11 @@
 """What the trials of a setup say against the surrogate, and how far the surrogate is to be believed.
 
-Notation: n trials, x_i the i-th configuration, z_i the normal score of its loss's rank among the n (failed trials behind
-all others), m(x) the surrogate's ranking score: its *prior*. Everything is lower for better.
+Notation: n trials, x_i the i-th configuration, z_i the normal score of its loss's rank among the n (failed trials
+behind all others), m(x) the surrogate's ranking score: its *prior*. Everything is lower for better.
 
-The truth is taken as f(x) = w m(x) + r(x), with w in [0, 1] the weight of the prior and r a Gaussian process (Matern 5/2)
-of variance v(w): `ERROR` squared where the prior is believed, 1 where it is not, as scores have variance 1. A trial shows
-it with noise, and on a scale of its own, for ranks among good trials are spread as widely as ranks among random ones:
+The truth is taken as f(x) = w m(x) + r(x), with w in [0, 1] the weight of the prior and r a Gaussian process (Matern
+5/2) of variance v(w): `ERROR` squared where the prior is believed, 1 where it is not, as scores have variance 1. A trial
+shows it with noise, and on a scale of its own, for ranks among good trials spread as widely as ranks among random ones:
 
     h z - b = w m(x) + r(x) + e,    e ~ N(0, NOISE^2).
 
@@ -110,7 +110,7 @@ class Member:
 
     @classmethod
     def fit(cls, weight: float, scale: Floats, points: Floats, prior: Floats, scores: Floats) -> Member:
-        """Fit to encoded points of shape (n, n_columns), their prior m and their normal scores z, both of shape (n,)."""
+        """Fit to encoded points of shape (n, n_columns), their prior m and normal scores z, both of shape (n,)."""
         scaled, n = points * scale, len(points)
         if n == 0:
             return cls(weight, scale, scaled, np.zeros(0), 0.0)
@@ -189,11 +189,6 @@ class Correction:
     def weight(self) -> float:
         """How far the prior is believed, 0 to 1: the mean of w given the trials."""
         return float(sum(share * item.weight for share, item in zip(self.probabilities, self.members, strict=True)))
-
-    def draw(self, rng: np.random.Generator) -> Correction:
-        """Draw one weight of the prior from its distribution, and keep the members that have it."""
-        drawn = self.members[rng.choice(len(self.members), p=self.probabilities)].weight
-        return self.at(drawn)
 
     def at(self, weight: float) -> Correction:
         """Keep the members with a weight of the prior."""

@@ -130,7 +130,7 @@ def _plain(value: Any, distribution: BaseDistribution) -> Any:
 
 
 def encode(units: Floats, sizes: tuple[int, ...]) -> Floats:
-    """Turn points of a unit cube into points whose Euclidean distance means something: a category's choices are 1 apart.
+    """Turn points of a unit cube into points whose Euclidean distance means something: choices are 1 apart.
 
     Parameters
     ----------

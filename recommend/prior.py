@@ -47,9 +47,9 @@ class Prior(Protocol):
 class SurrogatePrior:
     """The surrogate's ranking score in the setup that a query asks about.
 
-    A number outside what the surrogate covers counts as the nearest inside. A choice that the surrogate does not know, a
-    hyperparameter that the study does not suggest, and a null count as that of the best configuration that a search of
-    the surrogate finds.
+    A number outside what the surrogate covers counts as the nearest inside. A choice that the surrogate does not know,
+    a hyperparameter that the study does not suggest, and a null count as that of the best configuration that a search
+    of the surrogate finds.
 
     Parameters
     ----------

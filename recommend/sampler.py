@@ -32,6 +32,8 @@ MOVES: Final = (0.02, 0.08, 0.25)
 """Standard deviations, in the unit cube, of a candidate's moves; each candidate has one of them."""
 LATEST: Final = 200
 """Trials that the correction learns from: so many of the latest, and as many of the best before them."""
+SILENT: Final = 8
+"""At most so many of the trials that are being asked for at the same moment are guessed."""
 PROBE: Final = 8
 """Of the first trials that the sampler chooses, one in so many does without the prior."""
 PROBED: Final = 32
@@ -59,11 +61,22 @@ class Pool(NamedTuple):
 
 
 class Evidence(NamedTuple):
-    """The trials at hand, as points of a cube: finished ones with losses (lower is better), others without."""
+    """The trials at hand, as points of a cube.
+
+    Parameters
+    ----------
+    units, losses : ndarray of shape (n, n_axes) and (n,)
+        Finished ones; lower is better, infinite where nothing came of it.
+    pending : ndarray of shape (p, n_axes)
+        Those that run, or wait in the queue.
+    silent : int
+        How many began before the one to be chosen, and have no parameters yet.
+    """
 
     units: Floats
     losses: Floats
     pending: Floats
+    silent: int
 
 
 class WarmSampler(BaseSampler):
@@ -72,16 +85,16 @@ class WarmSampler(BaseSampler):
     For each trial, candidates around the best points that the prior knows, around the best trials, and at random are
     judged by their expected improvement under the prior and a Gaussian process that has learned from the trials where
     it errs (see `correction`). The weight of the prior is learned too: it counts fully at first, and no longer where
-    the trials contradict it. One of the first few trials in each eight is chosen without the prior, as only such a trial
-    can tell when all that the prior likes is bad. Failed and pruned trials count as worse than all others; trials
-    that run, or wait in the queue, keep others away from where they are.
+    the trials contradict it. Trials number 7, 15, 23 and 31 are chosen without the prior, as only such a trial can tell
+    when all that the prior likes is bad. Failed and pruned trials count as worse than all others; trials that run, or
+    wait in the queue, keep others away from where they are.
 
     Suggestions depend on the seed, the trial's number and the trials that the storage holds, on nothing else: a study
     that is interrupted and goes on continues the same, and workers on one storage need no seeds of their own.
 
     The space is what the study's trials suggested so far, and before the first trial what the objective asks for.
-    Parameters that the prior does not know are learned from the trials alone, the first time drawn at random; a log line
-    names them.
+    Parameters that the prior does not know are learned from the trials alone, the first time drawn at random; a log
+    line names them.
 
     Parameters
     ----------
@@ -201,25 +214,31 @@ class _Search:
         self._prior, self._cube, self._pool, self._evidence = prior, cube, pool, evidence
         self._held = [index for index, axis in enumerate(cube.axes) if axis.name in held]
         self._held_units = cube.units([held])[0] if held else np.full(len(cube), 0.5)
-        self._pending_prior = self._score(evidence.pending)
+        self._pending, self._pending_prior = evidence.pending, self._score(evidence.pending)
         self._correction = Correction.fit(
             self._encode(evidence.units), self._score(evidence.units), evidence.losses, pool.scales
         )
 
     def best(self, rng: np.random.Generator, probe: bool) -> Floats:
         """Return the point of the highest expected improvement; a probe does without the prior."""
-        correction = self._correction.at(0.0) if probe else self._correction.draw(rng)
+        correction = self._correction.at(0.0) if probe else self._correction
         units = self._hold(self._pool.units)
         prior = self._score(units) if self._held else self._pool.prior
+        for _ in range(self._evidence.silent):  # what others, who ask at this moment, will probably take
+            taken = int(np.argmax(self._improvement(correction, units, prior)))
+            self._await(units[taken], prior[taken])
         order = np.argsort(-self._improvement(correction, units, prior), kind="stable")[:STARTS]
         trials = self._evidence.units[np.argsort(self._evidence.losses, kind="stable")[:STARTS]]
         candidates = self._unseen(self._hold(_around(np.vstack([units[order], trials]), rng)))
         gains = self._improvement(correction, candidates, self._score(candidates))
         return np.asarray(candidates[int(np.argmax(gains))])
 
+    def _await(self, unit: Floats, prior: float) -> None:
+        self._pending = np.vstack([self._pending, unit])
+        self._pending_prior = np.append(self._pending_prior, prior)
+
     def _improvement(self, correction: Correction, units: Floats, prior: Floats) -> Floats:
-        pending = self._encode(self._evidence.pending)
-        return correction.improvement(self._encode(units), prior, pending, self._pending_prior)
+        return correction.improvement(self._encode(units), prior, self._encode(self._pending), self._pending_prior)
 
     def _encode(self, units: Floats) -> Floats:
         return encode(units, self._cube.sizes)
@@ -265,10 +284,11 @@ def _evidence(study: Study, trial: FrozenTrial, cube: Cube) -> Evidence:
     if len(kept) > 2 * LATEST:
         best = np.argsort(losses[:-LATEST], kind="stable")[:LATEST]
         kept = np.concatenate([np.sort(best), kept[-LATEST:]])
-    pending = [
-        params for other in others if not other.state.is_finished() and (params := _queued(other) | other.params)
-    ]
-    return Evidence(cube.units([finished[row].params for row in kept]), losses[kept], cube.units(pending))
+    unfinished = [(other, _queued(other) | other.params) for other in others if not other.state.is_finished()]
+    pending = [params for _, params in unfinished if params]
+    silent = sum(not params and other.number < trial.number for other, params in unfinished)
+    units = cube.units([finished[row].params for row in kept])
+    return Evidence(units, losses[kept], cube.units(pending), min(silent, SILENT))
 
 
 def _loss(study: Study, trial: FrozenTrial) -> float:
