@@ -13,6 +13,7 @@ from ..surrogate import Surrogate
 from ..surrogate.library import get_surrogate, relevant_runs
 from .evidence import nearest_good_runs, nearest_runs
 from .forecast import Forecast, query_rows
+from .history import Corrected
 from .limits import Limits
 from .portfolio import Portfolio, choose_portfolio
 from .query import Query, build_query
@@ -32,16 +33,18 @@ def answer(
     limits: Limits,
     seed: int,
     models: str | os.PathLike[str] | None,
+    history: Any = None,
 ) -> Recommendation:
     """Answer a question; the arguments are those of `recommend`."""
     surrogate = get_surrogate(models)
     query = build_query(surrogate, arch, task, params, depth, n, limits, seed)
-    elites = search_elites(surrogate, query)
+    corrected = Corrected.by(history, surrogate, query)
+    elites = search_elites(surrogate, query, corrected)
     portfolio = choose_portfolio(elites, query.space, query.n, query.seed)
     chosen = Elites(elites.units[portfolio.chosen], elites.scores[portfolio.chosen])
     evidence = _evidence(surrogate, query, chosen.units, models)
     configurations = _assess(surrogate, query, chosen, portfolio, evidence)
-    return Recommendation(query, configurations, portfolio.stop_after, elites)
+    return Recommendation(query, configurations, portfolio.stop_after, elites, corrected.trials, corrected.weight)
 
 
 def _assess(

@@ -4,8 +4,9 @@ Notation: n trials, x_i the i-th configuration, z_i the normal score of its loss
 behind all others), m(x) the surrogate's ranking score: its *prior*. Everything is lower for better.
 
 The truth is taken as f(x) = w m(x) + r(x), with w in [0, 1] the weight of the prior and r a Gaussian process (Matern
-5/2) of variance v(w): `ERROR` squared where the prior is believed, 1 where it is not, as scores have variance 1. A trial
-shows it with noise, and on a scale of its own, for ranks among good trials spread as widely as ranks among random ones:
+5/2) of variance v(w): `ERROR` squared where the prior is believed, 1 where it is not, as scores have variance 1. A
+trial shows it with noise, and on a scale of its own, for ranks among good trials spread as widely as ranks among random
+ones:
 
     h z - b = w m(x) + r(x) + e,    e ~ N(0, NOISE^2).
 

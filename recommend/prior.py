@@ -74,7 +74,7 @@ class SurrogatePrior:
     def _units(self, columns: Columns, n: int) -> Floats:
         units = np.empty((n, len(self.query.space.dimensions)))
         for axis, item in enumerate(self.query.space.dimensions):
-            placed = _place(item, columns[item.name]) if item.name in columns else np.full(n, np.nan)
+            placed = place(item, columns[item.name]) if item.name in columns else np.full(n, np.nan)
             stray = np.isnan(placed)
             units[:, axis] = placed if not stray.any() else np.where(stray, self._best[axis], placed)
         return units
@@ -84,7 +84,7 @@ class SurrogatePrior:
         return np.asarray(search_elites(get_surrogate(self.models), self.query).units[0])
 
 
-def _place(item: Dimension, values: NDArray[Any]) -> Floats:
+def place(item: Dimension, values: NDArray[Any]) -> Floats:
     """Return where values lie on a dimension, shape (n,): in [0, 1], or NaN for what it does not know."""
     if item.choices and isinstance(item.choices[0], str):
         places = {choice: (index + 0.5) / len(item.choices) for index, choice in enumerate(item.choices)}

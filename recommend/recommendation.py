@@ -100,12 +100,18 @@ class Recommendation:
         is that small.
     elites : Elites
         What they were chosen from.
+    trials : int
+        How many trials of the user's were learned from.
+    believed : float
+        How far these leave the surrogate believed, 0 to 1; 1 without trials.
     """
 
     query: Query
     configurations: tuple[RecommendedConfiguration, ...]
     stop_after: int
     elites: Elites = field(repr=False)
+    trials: int = 0
+    believed: float = 1.0
 
     @cached_property
     def study(self) -> optuna.Study:
@@ -127,13 +133,17 @@ class Recommendation:
         return iter(self.configurations)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON values: ``query``, ``recommendations``, ``stop_after`` and ``warnings``."""
+        """Return plain JSON values: ``query``, ``recommendations``, ``stop_after`` and ``warnings``.
+
+        After a history also ``history``: ``trials`` and ``believed``.
+        """
+        learned = {"history": {"trials": self.trials, "believed": self.believed}} if self.trials else {}
         return {
             "query": self.query.to_dict(),
             "recommendations": [item.to_dict() for item in self.configurations],
             "stop_after": self.stop_after,
             "warnings": list(self.warnings),
-        }
+        } | learned
 
     def to_json(self, indent: int | None = 2) -> str:
         """Return `to_dict` as JSON text."""
@@ -220,10 +230,11 @@ class Recommendation:
         )
 
     def advice(self) -> str:
-        """Return in one line after how many trying stops paying."""
+        """Return in one line after how many trying stops paying, and how far a history bears the surrogate out."""
+        learned = f" {self.trials} trials leave the surrogate believed to {self.believed:.0%}." if self.trials else ""
         if self.stop_after == len(self):
-            return "Each of them is worth trying."
-        return f"Stop after {self.stop_after}: the next gains less than 3 % of what the first one does."
+            return f"Each of them is worth trying.{learned}"
+        return f"Stop after {self.stop_after}: the next gains less than 3 % of what the first one does.{learned}"
 
     def sensitive(self, n: int = 3) -> list[str]:
         """Return the n numbers that may move least, as a share of the space, on average over the configurations."""

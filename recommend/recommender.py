@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ..features.dimension import Value
+    from .history import History
     from .recommendation import Recommendation
 
 
@@ -24,6 +25,7 @@ def recommend(
     max_train_steps: int | None = None,
     max_seconds: float | None = None,
     seconds_per_step: float | None = None,
+    history: History | None = None,
     seed: int = 0,
     models: str | os.PathLike[str] | None = None,
 ) -> Recommendation:
@@ -59,6 +61,13 @@ def recommend(
         stand for a limit of max_seconds / seconds_per_step training steps, rounded down. Steps of other widths, depths
         and batch sizes take other times: measure with the network that the budget buys. Beside `max_train_steps` the
         tighter limit counts.
+    history : list, DataFrame or Optuna study, optional
+        What was trained already in the setup at hand: (configuration, loss) pairs, dicts or rows with the key ``loss``
+        beside the hyperparameters, or a study of one objective. None, NaN or infinite: the training came to nothing.
+        Every hyperparameter that varies must be there, ``n_layers`` too without a `depth`; numbers outside the space
+        count as at its end. The trials correct the surrogate's scores, and say how far it is to be believed (see
+        `recommend.correction`): order, gains and expected ranks are the corrected ones, predicted losses and intervals
+        the surrogate's own.
     seed : int, default 0
         Seed of the search; the same question and seed give the same answer.
     models : path, optional
@@ -80,4 +89,4 @@ def recommend(
     from .limits import Limits
 
     limits = Limits.check(fixed, exclude, ranges, max_train_steps, max_seconds, seconds_per_step)
-    return answer(arch, task, params, depth, n, limits, seed, models)
+    return answer(arch, task, params, depth, n, limits, seed, models, history)

@@ -51,17 +51,16 @@ class Elites:
     scores: Floats
 
 
-def search_elites(surrogate: Surrogate, query: Query) -> Elites:
+def search_elites(surrogate: Surrogate, query: Query, judge: Callable[[Floats], Floats] | None = None) -> Elites:
     """Return the best configurations of the query's space, by the surrogate, best first.
+
+    A judge takes the place of the surrogate's scores: points of shape (n, n_dimensions) -> scores, lower is better.
 
     Where at least as many as were asked for tolerate a factor of 1.5 in the learning rate either way, as far as the
     space goes, only those are kept.
     """
     rng = np.random.default_rng(query.seed)
-
-    def judge(units: Floats) -> Floats:
-        return scores(surrogate, query, units)
-
+    judge = judge or (lambda units: scores(surrogate, query, units))
     units, found = evolve(judge, len(query.space.dimensions), SPREADS, rng)
     best = np.argsort(found, kind="stable")
     best = best[: 2 * ELITES]  # generous, as some repeat each other
