@@ -153,9 +153,9 @@ def noise_ceiling(judged: pd.DataFrame, runs: pd.DataFrame, draws: int = 10, see
         return pd.Series(dtype=float)
     scores, tasks, codes = scale.scores(judged)[rows], known["task_type"].to_numpy(str), setup_codes(known)
     rng = np.random.default_rng(seed)
-    found = [_correlations(scores, noise.draw(scores, tasks, rng), codes) for _ in range(draws)]
+    found = pd.DataFrame([_correlations(scores, noise.draw(scores, tasks, rng), codes) for _ in range(draws)])
     setups = known[["architecture", "task_type", "n_layers", "max_params"]].groupby(codes).first()
-    return pd.Series(np.nanmean(found, axis=0), index=pd.MultiIndex.from_frame(setups))
+    return pd.Series(found.mean().to_numpy(), index=pd.MultiIndex.from_frame(setups))
 
 
 def _correlations(x: NDArray[np.float64], y: NDArray[np.float64], codes: NDArray[np.int64]) -> NDArray[np.float64]:
