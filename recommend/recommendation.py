@@ -287,11 +287,15 @@ def describe(item: RecommendedConfiguration, sensitive: Sequence[str] = ()) -> d
     }
     told |= {name: value if isinstance(value, str) else f"{value:.4g}" for name, value in item.hparams.items()}
     for name in sensitive:
-        told[f"{name} may be"] = "{:.2g} .. {:.2g}".format(*item.tolerance[name]) if name in item.tolerance else ""
+        told[f"{name} may be"] = " .. ".join(map(_short_number, item.tolerance.get(name, ())))
     if not item.by_task:
         return told | {"nearest real runs": ", ".join(_short_loss(run["eval_loss"]) for run in item.evidence) or "none"}
     good = [f"{_short_loss(run['eval_loss'])} {run['task_type']}" for run in item.evidence]
     return told | {f"good run like it ({rank})": text for rank, text in enumerate(good, start=1)}
+
+
+def _short_number(number: float) -> str:
+    return f"{number:,}" if isinstance(number, int) else f"{number:.2g}"
 
 
 def _short_loss(loss: float | None) -> str:

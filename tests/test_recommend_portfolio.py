@@ -125,6 +125,10 @@ def test_the_most_sensitive_three_are_in_the_table(found):
         if not item.choices
     }
     assert shown == sorted(mean, key=mean.get)[:3]
+    for label in shown:
+        low, high = found[1].tolerance[label]
+        text = f"{low:,} .. {high:,}" if isinstance(low, int) else f"{low:.2g} .. {high:.2g}"
+        assert found.table().loc[f"{label} may be", "#2"] == text
 
 
 @pytest.mark.parametrize(("arch", "task"), [("gru", "text8"), ("lstm", "rcf"), ("rnn", "arithmetic")])
