@@ -248,11 +248,11 @@ def as_text(summary: dict[str, Any], results: list[dict[str, Any]], origin: dict
         f"setups that the surrogate has not seen, seeds: {origin['seeds']}; corpus SHA-256 "
         f"{origin['corpus']['sha256']}. Oracle: extremely randomised trees on the setup's own runs (out-of-bag rank "
         f"correlation {oracle:.2f}, median; with the surrogate's scores of random configurations {surrogate:.2f}).\n\n"
-        f"Normalised regret (0: best known, 1: middling random configuration), mean and standard error over setups:\n\n"
+        f"Normalised regret (0: best known, 1: middling random one), mean and standard error over setups:\n\n"
         f"{tables['regret']}\nMean rank of the regrets, 1 is best:\n\n{tables['rank']}\n"
         f"Share of setups in which warm_study has the lower regret:\n\n"
         f"{markdown_table(['than', *(f'T = {moment}' for moment in moments)], better)}\n"
-        f"Trials that warm_study takes to what TPE has at the end (quartiles over setups and seeds; none: not within as "
+        f"Trials that warm_study takes to what TPE has at the end (quartiles over setups and seeds; none: not in as "
         f"many): {quartiles}.\n\n"
         f"Safeguard: final regret of the misled sampler minus that of TPE: {misled[0]:+.3f} ± {misled[1]:.3f}.\n"
     )

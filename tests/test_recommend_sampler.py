@@ -248,7 +248,7 @@ def test_normal_scores_are_symmetric_and_put_failures_last():
 
 
 def bayes(points, prior, scores, weight, scale, stretch):
-    """A member's mean at the trials, and the evidence, the slow way: the flat level as a normal one of huge variance."""
+    """A member's mean at the trials, and the evidence, the slow way: the flat level as one of huge variance."""
     scaled = points * scale
     distance = np.sqrt(5) * np.linalg.norm(scaled[:, None] - scaled[None], axis=2)
     variance = 1 - weight**2 * (1 - 0.45**2)
