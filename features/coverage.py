@@ -150,7 +150,8 @@ def _longest(runs: pd.DataFrame) -> dict[int, int]:
     column = HP_PREFIX + STEPS
     if column not in runs or not pd.api.types.is_numeric_dtype(runs[column]):
         return {}
-    return {int(size): int(steps) for size, steps in runs.groupby("max_params")[column].max().dropna().items()}
+    longest = runs.groupby("max_params")[column].max().dropna()
+    return dict(zip(longest.index.astype(int).tolist(), longest.astype(int).tolist(), strict=True))
 
 
 def _domain(runs: pd.DataFrame, hyperparameter: Hyperparameter, present: list[str]) -> Domain:

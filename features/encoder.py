@@ -138,8 +138,10 @@ class Encoder:
             column, item = HP_PREFIX + name, self.hyperparameters.get(name)
             if column not in rows or (item is not None and item.scale == "category"):
                 return np.full(size, np.nan)
-            errors = "coerce" if item is None else "raise"  # the corpus may lack it where other cells have its like
-            return pd.to_numeric(pd.Series(rows[column]), errors=errors).to_numpy(np.float64, na_value=np.nan)
+            values = pd.Series(rows[column])
+            if item is None:  # the corpus may lack it where other cells have its like
+                values = pd.to_numeric(values, errors="coerce")
+            return pd.to_numeric(values).to_numpy(np.float64, na_value=np.nan)
 
         def names(name: str) -> Names:
             if name != "architecture" and HP_PREFIX + name not in rows:

@@ -197,7 +197,9 @@ class Ensemble:
     def layers(self) -> list[tuple[Singles, Singles]]:
         """All members' (W, b) of each layer, of shapes (n_members, below, above) and (n_members, 1, above)."""
         members = [_layers(weights, self.widths) for weights in self.weights]
-        return [tuple(np.stack(part) for part in zip(*layer, strict=True)) for layer in zip(*members, strict=True)]
+        return [
+            (np.stack([w for w, _ in layer]), np.stack([b for _, b in layer])) for layer in zip(*members, strict=True)
+        ]
 
 
 def count_weights(widths: tuple[int, ...]) -> int:

@@ -164,13 +164,13 @@ def _correlations(x: NDArray[np.float64], y: NDArray[np.float64], codes: NDArray
     centred = ranks - ranks.groupby(codes).transform("mean")
     products = pd.DataFrame({"xy": centred["x"] * centred["y"], "xx": centred["x"] ** 2, "yy": centred["y"] ** 2})
     sums = products.groupby(codes).sum()
-    spread = np.sqrt(sums["xx"] * sums["yy"])
+    spread = (sums["xx"] * sums["yy"]) ** 0.5
     return (sums["xy"] / spread.where(spread > 0)).to_numpy()
 
 
 def _distribution(scores: pd.DataFrame) -> dict[str, Any]:
     """Return mean, median, 10 % quantile and minimum of every score over the setups."""
-    names = [name for name in scores if name != "runs"]
+    names = [str(name) for name in scores if name != "runs"]
     out: dict[str, Any] = {"setups": len(scores)}
     for name in names:
         values = scores[name].dropna()
