@@ -72,6 +72,7 @@ def test_all_limits_hold_together(small, rates, steps, left_out, limit):
         assert config["optimizer"] not in left_out
 
 
+@settings(deadline=None)
 @given(st.floats(1e-3, 1e5), st.floats(1e-6, 10))
 def test_seconds_buy_whole_steps(limit, cost):
     if limit < cost:

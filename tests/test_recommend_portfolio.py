@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rnn_warmstart import recommend
-from rnn_warmstart.corpus import load_builtin
+from rnn_warmstart.corpus import SETUP, load_builtin
+from rnn_warmstart.corpus.schema import CHOSEN
 from rnn_warmstart.features import Dimension, Space
 from rnn_warmstart.recommend import search
 from rnn_warmstart.recommend.forecast import Forecast, query_rows, scores
@@ -17,7 +20,7 @@ from rnn_warmstart.recommend.limits import Limits
 from rnn_warmstart.recommend.portfolio import UNCERTAINTY, Portfolio, choose_portfolio
 from rnn_warmstart.recommend.query import build_query
 from rnn_warmstart.recommend.search import Elites
-from rnn_warmstart.recommend.tolerance import ladder, number_axes, points_on, tolerated
+from rnn_warmstart.recommend.tolerance import ladder, number_axes, points_on, strains, tolerated
 from rnn_warmstart.surrogate import NetworkSettings, Settings, Surrogate
 from rnn_warmstart.surrogate.library import get_surrogate
 from scipy.stats import norm
@@ -46,6 +49,7 @@ def anywhere():
     return recommend("gru", "any", 1e4, n=3)
 
 
+@settings(deadline=None)
 @given(elites, st.integers(1, 12))
 def test_each_adds_less_than_the_one_before(some, n):
     portfolio = choose_portfolio(some, LINE, n, 0)
@@ -166,6 +170,26 @@ def fragile(own, n):
     return strain
 
 
+def forecast(losses, scores, typical=1.0, tasks=("text8",)):
+    weights = dict.fromkeys(tasks, 1 / len(tasks))
+    table = pd.DataFrame({"predicted_loss": losses, "score": scores})
+    return Forecast(SimpleNamespace(weights=weights), dict.fromkeys(tasks, table), dict.fromkeys(tasks, typical))
+
+
+def test_five_percent_of_the_loss_or_half_a_normal_score_are_tolerated():
+    own, still = forecast([2.0, 1e-6], [-2.0, -2.0]), [-2.0, -2.0]
+    rise = strains(own, forecast([2.1, 1e-6 + 0.0005], still))  # 5 % of 2, and of a hundredth of the median loss
+    assert rise.ravel() == pytest.approx([1.0, 1.0])
+    assert strains(own, forecast([2.4, 1e-6 + 0.0005], still)).ravel() == pytest.approx([4.0, 1.0])
+    assert strains(own, forecast([2.0, 1e-6], [-1.5, -1.0])).ravel() == pytest.approx([1.0, 2.0])
+    assert strains(own, forecast([1.0, 0.0], [-3.0, -2.25])).max() <= 0  # better is always tolerated
+    assert strains(own, forecast([2.1] * 2 + [0.1] * 2, [-2.0] * 4)).shape == (2, 2)
+    several = ("rcf", "text8")  # whose losses have no unit in common
+    moved = forecast([9.0, 9.0], [-1.75, -2.5], tasks=several)
+    assert strains(forecast([2.0, 1e-6], still, tasks=several), moved).ravel() == pytest.approx([0.5, -1.0])
+
+
+@settings(deadline=None)
 @given(st.floats(0, 1), st.floats(0.01, 2), st.floats(0.01, 2))
 def test_a_linear_strain_is_cut_exactly(own, down, up):
     places = ladder(LINE, np.array([[own]]), [0])
@@ -215,6 +239,14 @@ def test_any_task_tells_losses_by_task(anywhere):
     assert frame["predicted_loss_rcf"].tolist() == [item.by_task["rcf"]["predicted_loss"] for item in anywhere]
     assert "loss on rcf" in repr(anywhere) and "predicted loss" not in repr(anywhere)
     assert "lr_init may be" in repr(anywhere)
+
+
+def test_the_evidence_for_any_task_was_good_in_its_setup(anywhere):
+    runs = load_builtin().runs
+    random = runs[~runs["source"].str.endswith(CHOSEN)]
+    for run in (run for item in anywhere for run in item.evidence):
+        setup = (random[list(SETUP)] == [run[name] for name in SETUP]).all(axis=1)
+        assert (random.loc[setup, "eval_loss"] < run["eval_loss"]).mean() <= 0.1
 
 
 def test_one_task_tells_nothing_by_task(found):
