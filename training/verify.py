@@ -28,7 +28,7 @@ class Verification:
     ----------
     setup : Setup
     recommended : DataFrame
-        One row a recommendation, best first by prediction: `predicted_loss`, `measured_loss` (median over seeds,
+        One row a recommendation, in the order to try them: `predicted_loss`, `measured_loss` (median over seeds,
         infinite where half of them diverged), `lowest`, `highest`, and `beaten_by`, the share of the random
         configurations that came out better (0 is best).
     random_losses : ndarray of shape (n_random,)
