@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
 from optuna.study import Study, StudyDirection
@@ -222,16 +223,23 @@ class _Search:
     def best(self, rng: np.random.Generator, probe: bool) -> Floats:
         """Return the point of the highest expected improvement; a probe does without the prior."""
         correction = self._correction.at(0.0) if probe else self._correction
-        units = self._hold(self._pool.units)
-        prior = self._score(units) if self._held else self._pool.prior
+        units, prior = self._starts()
         for _ in range(self._evidence.silent):  # what others, who ask at this moment, will probably take
             taken = int(np.argmax(self._improvement(correction, units, prior)))
             self._await(units[taken], prior[taken])
         order = np.argsort(-self._improvement(correction, units, prior), kind="stable")[:STARTS]
         trials = self._evidence.units[np.argsort(self._evidence.losses, kind="stable")[:STARTS]]
-        candidates = self._unseen(self._hold(_around(np.vstack([units[order], trials]), rng)))
+        candidates = self._hold(_around(np.vstack([units[order], trials]), rng))
+        candidates = candidates[self._new(candidates)]
         gains = self._improvement(correction, candidates, self._score(candidates))
         return np.asarray(candidates[int(np.argmax(gains))])
+
+    def _starts(self) -> tuple[Floats, Floats]:
+        """Return the pool's points that nobody has tried, and their prior."""
+        units = self._hold(self._pool.units)
+        prior = self._score(units) if self._held else self._pool.prior
+        new = self._new(units)
+        return units[new], prior[new]
 
     def _await(self, unit: Floats, prior: float) -> None:
         self._pending = np.vstack([self._pending, unit])
@@ -251,11 +259,11 @@ class _Search:
         units[:, self._held] = self._held_units[self._held]
         return units
 
-    def _unseen(self, candidates: Floats) -> Floats:
-        """Leave out what a trial has, or will have, tried; all of it, if nothing else is left."""
+    def _new(self, units: Floats) -> NDArray[np.bool_]:
+        """Return which points no trial has tried, or will have tried; all of them, if there is no such point."""
         seen = set(self._values(np.vstack([self._evidence.units, self._evidence.pending])))
-        new = np.array([values not in seen for values in self._values(candidates)])
-        return candidates[new] if new.any() else candidates
+        new = np.array([values not in seen for values in self._values(units)])
+        return new if new.any() else ~new
 
     def _values(self, units: Floats) -> list[tuple[Any, ...]]:
         return list(zip(*self._cube.columns(units).values(), strict=True))
