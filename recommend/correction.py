@@ -28,7 +28,6 @@ from typing import Final
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve, solve_triangular
 from scipy.special import ndtr, ndtri
-from scipy.stats import rankdata
 
 from ..features.dimension import Floats
 from .cube import encode
@@ -50,6 +49,8 @@ PROBES: Final = 128
 
 def normal_scores(losses: Floats) -> Floats:
     """Return the normal score of each loss's rank, shape (n,); NaN and infinite losses share the last ranks."""
+    from scipy.stats import rankdata  # takes a third of a second to load, and without a history nobody needs it
+
     ranks = rankdata(np.where(np.isfinite(losses), losses, np.inf))
     return np.asarray(ndtri((ranks - 0.5) / max(len(losses), 1)))
 
