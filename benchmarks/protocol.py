@@ -5,8 +5,7 @@
     python benchmarks/protocol.py --smoke              # seconds, writes nothing
 
 Splits, scores and ceiling are those of ``rnn-warmstart evaluate``. Competitors (`benchmarks/competitors.py`) are judged
-on by-setup, task and architecture. Folds are cached, so a second call recomputes only what changed; --report prints
-what the cache holds. The surrogates' calibration takes three inner folds here (five in the shipped models). Needs the
+on by-setup, task and architecture. Folds are cached, so a second call recomputes only what changed. The surrogates' calibration takes three inner folds here (five in the shipped models). Needs the
 packages of ``pip install '.[benchmarks]'``.
 """
 
@@ -25,7 +24,7 @@ from rich.console import Console
 from rnn_warmstart.corpus import load_builtin
 from rnn_warmstart.corpus.atomic import write_atomically
 from rnn_warmstart.surrogate import NetworkSettings, Settings
-from rnn_warmstart.surrogate.protocol import evaluate_split, predict_with, summarise_split
+from rnn_warmstart.surrogate.protocol import code_digest, evaluate_split, predict_with, summarise_split
 from rnn_warmstart.surrogate.quality import COLUMNS, LEGEND, quality_row
 from rnn_warmstart.surrogate.splits import SPLITS, Parts, split_runs, split_table
 
@@ -47,6 +46,8 @@ def evaluate(
         for name in names:
             predictor = predict_with(settings) if name == SURROGATE else COMPETITORS[name]
             key: dict[str, Any] = {"predictor": name}
+            if name != SURROGATE:
+                key["competitors"] = code_digest(("competitors",))
             if name in (SURROGATE, "its networks alone", "its trees alone"):
                 key["settings"] = settings.to_dict()
             console.print(f"{split}: {name}")

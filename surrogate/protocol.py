@@ -6,10 +6,12 @@ that an evaluation that was interrupted or extended computes only what is missin
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator
-from importlib.metadata import version
+from functools import lru_cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,6 +31,15 @@ LEAST_RUNS: Final = 8
 """Setups with fewer judged runs are only counted."""
 MANY_RUNS: Final = 30
 """From this many runs a setup's own figures mean something."""
+FITTING: Final = tuple(
+    f"{__package__.rpartition('.')[0]}.{name}"
+    for name in (
+        "features.derived", "features.encoder", "features.hyperparameters", "features.task_sizes", "surrogate.boosting",
+        "surrogate.calibration", "surrogate.crossfit", "surrogate.model", "surrogate.network", "surrogate.noise",
+        "surrogate.predictors", "surrogate.targets",
+    )
+)  # fmt: skip
+"""Modules that decide what a fitted surrogate predicts: part of the cache's key."""
 Predictor = Callable[[pd.DataFrame, pd.DataFrame], pd.DataFrame]
 """From known runs and unseen runs to predictions of the unseen, as `score_setups` and `score_divergence` take them."""
 
@@ -72,7 +83,8 @@ def evaluate_split(
     predictor : callable
         What is judged.
     key : dict
-        What the predictor depends on beside the runs (name, settings, version), ready for JSON: the cache's key.
+        What the predictor depends on beside the runs and the code of `FITTING` (name, settings), ready for JSON: the
+        cache's key.
     cache : path
         Folder of the cache; made if needed.
     jobs : int, default 1
@@ -96,13 +108,37 @@ def _one_part(
     ids: NDArray[np.str_],
     cache: Path,
 ) -> pd.DataFrame:
-    text = json.dumps(key | {"package": version("rnn-warmstart")}, sort_keys=True)
-    digest = hashlib.sha256(text.encode() + "".join(ids).encode() + np.packbits(rows).tobytes()).hexdigest()
-    path = cache / f"{digest[:32]}.parquet"
+    path = cache / f"{_part_digest(key, ids, rows)[:32]}.parquet"
     if not path.exists():
         known, unseen = (runs[mask].reset_index(drop=True) for mask in (~rows, rows))
         write_atomically(path, predictor(known, unseen).to_parquet(index=False))
     return pd.read_parquet(path)
+
+
+def _part_digest(key: dict[str, Any], ids: NDArray[np.str_], rows: NDArray[np.bool_]) -> str:
+    text = json.dumps(key | {"code": code_digest(FITTING)}, sort_keys=True)
+    return hashlib.sha256(text.encode() + "".join(ids).encode() + np.packbits(rows).tobytes()).hexdigest()
+
+
+@lru_cache
+def code_digest(names: tuple[str, ...]) -> str:
+    """Return a digest of modules' code, which comments, docstrings and layout do not change."""
+    digest = hashlib.sha256()
+    for name in names:
+        spec = find_spec(name)
+        if spec is None or spec.origin is None:
+            raise ModuleNotFoundError(f"The module {name} has no source that could be told apart from an older one.")
+        tree = ast.parse(Path(spec.origin).read_bytes())
+        for node in ast.walk(tree):
+            body = getattr(node, "body", None)
+            if isinstance(body, list):
+                node.body = [item for item in body if not _is_text(item)]  # type: ignore[attr-defined]
+        digest.update(ast.dump(tree).encode())
+    return digest.hexdigest()
+
+
+def _is_text(node: ast.AST) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
 
 
 def summarise_split(runs: pd.DataFrame, parts: Iterable[pd.DataFrame]) -> dict[str, Any]:
