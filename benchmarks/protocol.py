@@ -5,8 +5,9 @@
     python benchmarks/protocol.py --smoke              # seconds, writes nothing
 
 Splits, scores and ceiling are those of ``rnn-warmstart evaluate``. Competitors (`benchmarks/competitors.py`) are judged
-on by-setup, task and architecture. Folds are cached, so a second call recomputes only what changed. The surrogates' calibration takes three inner folds here (five in the shipped models). Needs the
-packages of ``pip install '.[benchmarks]'``.
+on by-setup, task and architecture. Folds are cached, so a second call recomputes only what changed. The surrogates'
+calibration takes three inner folds here (five in the shipped models). Needs the packages of ``pip install
+'.[benchmarks]'``.
 """
 
 from __future__ import annotations
