@@ -186,7 +186,7 @@ SMALL = ["--trials", "6", "--seeds", "2", "--workers", "1"]
 def test_the_command_prints_regret_ranks_and_what_they_mean():
     done = run("--setup", "gru:rcf:2:1e4", "--setup", "rnn:mem_thru:1:1e3", "--samplers", "tpe, random", *SMALL)
     assert done.exit_code == 0, done.stderr
-    assert "surrogate's world" in done.stdout and "2 setups, 2 seeds" in done.stdout
+    assert "surrogate's world" in done.stdout and "setups: 2, seeds: 2" in done.stdout
     assert "after trials" in done.stdout and "mean rank" in done.stdout and "Nemenyi" in done.stdout
 
 

@@ -163,7 +163,7 @@ def _print(found: Comparison) -> None:
     points = [each for each in CHECKPOINTS if each < found.trials] + [found.trials]
     table = Table(
         title="Median regret in the surrogate's world (0: best known, 1: median random configuration)",
-        caption=f"{len(found.benchmarks)} setups, {found.losses.shape[2]} seeds"
+        caption=f"setups: {len(found.benchmarks)}, seeds: {found.losses.shape[2]}"
         + (", losses with seed noise" if found.noise else ""),
     )
     table.add_column("after trials")
