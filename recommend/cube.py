@@ -6,7 +6,7 @@ as often as the others; a category with k choices owns a k-th.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -115,7 +115,7 @@ class Cube:
         columns = self.columns(unit[None, :])
         return {axis.name: _plain(columns[axis.name][0], axis.distribution) for axis in self.axes}
 
-    def units(self, trials: list[Mapping[str, Any]]) -> Floats:
+    def units(self, trials: Sequence[Mapping[str, Any]]) -> Floats:
         """Turn n parameter dicts into points of shape (n, n_axes); what a dict lacks is put in the middle."""
         points = np.full((len(trials), len(self.axes)), 0.5)
         for index, axis in enumerate(self.axes):

@@ -111,7 +111,7 @@ class WarmSampler(BaseSampler):
 
     def __init__(self, prior: Prior, *, seed: int | None = None) -> None:
         self.prior = prior
-        self._seed = np.random.SeedSequence(seed).entropy
+        self._seed: Any = np.random.SeedSequence(seed).entropy
         self._pools: dict[Any, Pool] = {}
         self._plans: dict[int, dict[str, Any]] = {}
         self._told: set[str] = set()

@@ -131,7 +131,7 @@ def warm_space(found: Recommendation) -> dict[str, BaseDistribution]:
 def _narrow(axis: Axis, values: list[Any]) -> BaseDistribution:
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-    whole = axis.distribution
+    whole: Any = axis.distribution
     if isinstance(whole, CategoricalDistribution):
         return CategoricalDistribution([choice for choice in whole.choices if choice in values])
     ends = np.array([axis.unit(min(values)) - MARGIN, axis.unit(max(values)) + MARGIN])
@@ -141,9 +141,7 @@ def _narrow(axis: Axis, values: list[Any]) -> BaseDistribution:
     return FloatDistribution(float(low), float(high), log=whole.log)
 
 
-def _create_or_load(
-    storage: str | BaseStorage | None, name: str | None, direction: str, tools: dict[str, Any]
-) -> tuple[Study, bool]:
+def _create_or_load(storage: Any, name: str | None, direction: Any, tools: dict[str, Any]) -> tuple[Study, bool]:
     """Return the study and whether this call made it; of any number of workers, the storage lets one make it."""
     import optuna
     from optuna.exceptions import DuplicatedStudyError
