@@ -16,6 +16,7 @@ YAHPO Gym is not beside them: its newest release needs NumPy below 2, this packa
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
 import subprocess
 import sys
@@ -120,7 +121,8 @@ def main() -> None:
     rows = [[name, f"{a:.3g}", f"{b:.3g}", f"{ratios[name]:.2f}"] for name, (a, b) in measured.items()]
     origin = provenance(corpus, 0)
     text = (
-        f"# Speed\n\n`python benchmarks/speed.py`, commit {origin['commit']}; medians of {rounds} rounds, in turn.\n\n"
+        f"# Speed\n\n`python benchmarks/speed.py`, commit {origin['commit']}; medians of {rounds} rounds, in turn; "
+        f"OMP_NUM_THREADS: {os.environ.get('OMP_NUM_THREADS', 'not set')}.\n\n"
         + markdown_table(["what", "seconds", "seconds", "ratio"], rows)
     )
     if rounds > 1:
