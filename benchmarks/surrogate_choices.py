@@ -1,10 +1,11 @@
-"""Why the surrogate is built as it is: targets, splits and features compared on held-out setups.
+"""Why the surrogate's trees are built as they are: targets, splits and features compared on held-out setups.
 
     python benchmarks/surrogate_choices.py            # benchmarks/results/surrogate_choices.{json,md}
     python benchmarks/surrogate_choices.py --smoke    # seconds, writes nothing
 
 Cross-fitted over five folds by setup on the lab's runs (32 in every setup, so that the setups weigh the same); scores
-are per setup, then their mean. Shipped: the mean of rank and loss score, random splits, derived columns.
+are per setup, then their mean. Shipped: the mean of rank and loss score, random splits, derived columns. The networks
+beside the trees are compared with them by `protocol.py`.
 """
 
 from __future__ import annotations

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .options import CorpusFile
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -15,14 +17,7 @@ if TYPE_CHECKING:
 
 def evaluate(
     out: Annotated[Path, typer.Option(help="Folder for evaluation.json, evaluation.md, splits.parquet and the cache.")],
-    corpus: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Archive, member (.p), Parquet file or folder. Default: the runs shipped with the package.",
-            show_default=False,
-        ),
-    ] = None,
+    corpus: CorpusFile = None,
     split: Annotated[
         list[str] | None,
         typer.Option(

@@ -7,17 +7,12 @@ from typing import Annotated
 
 import typer
 
+from .options import CorpusFile
+
 
 def fit(
     out: Annotated[Path, typer.Option(help="Folder for the fitted models; made if needed.")],
-    corpus: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Archive, member (.p), Parquet file or folder. Default: the runs shipped with the package.",
-            show_default=False,
-        ),
-    ] = None,
+    corpus: CorpusFile = None,
     seed: Annotated[int, typer.Option(help="Seed of the fit.")] = 0,
 ) -> None:
     """Fit the surrogate on a corpus; `rnn-warmstart recommend --models DIR` then uses it.
