@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from ..corpus.schema import UNKNOWN_SIZE
 from ..features.dimension import Value
 from ..features.space import DEPTH
 from .recommender import recommend
@@ -69,7 +70,8 @@ def warm_study(
     Study
         Each enqueued trial has the user attributes ``rank`` (1 is to be tried first), ``predicted_loss``, ``interval``
         (90 %), ``p_diverge``, ``expected_rank``, ``gain``, ``n_layers`` and ``hidden_units``, as a
-        `RecommendedConfiguration` has them.
+        `RecommendedConfiguration` has them, and ``evidence``: the nearest real runs, a line each. The study that is
+        made has ``question`` (see `told_question`), ``stop_after`` and ``warnings``, as the `Recommendation` has them.
 
     Raises
     ------
@@ -96,9 +98,14 @@ def warm_study(
     )
     sampler = WarmSampler(SurrogatePrior(found.query, models), seed=seed)
     study, created = _create_or_load(storage, study_name, direction, {"sampler": sampler, "pruner": pruner})
-    for rank, item in enumerate(found if created else (), start=1):
-        study.enqueue_trial(_parameters(found, item), user_attrs={"rank": rank, **_expected(item)})
+    if created:
+        _seed(study, found)
     return study
+
+
+def told_question(found: Recommendation) -> str:
+    """Return what was asked in one line, e.g. "arch=gru, task=rcf, params=10000, n=5, seed=0"."""
+    return ", ".join(f"{name}={value}" for name, value in found.query.to_dict().items() if value not in (None, {}))
 
 
 def warm_space(found: Recommendation) -> dict[str, BaseDistribution]:
@@ -117,18 +124,19 @@ def warm_space(found: Recommendation) -> dict[str, BaseDistribution]:
     Returns
     -------
     dict
-        Name to Optuna distribution, for everything that varies.
+        Name to Optuna distribution, for everything that varies. A hyperparameter whose condition holds for no elite is
+        not among them.
     """
     from .cube import Cube
 
     columns = found.query.space.columns(found.elites.units)
-    return {
-        axis.name: _narrow(axis, [value for value in columns[axis.name] if value is not None])
-        for axis in Cube(found.query.space.distributions()).axes
-    }
+    found_values = {name: [value for value in column if value is not None] for name, column in columns.items()}
+    axes = Cube(found.query.space.distributions()).axes
+    return {axis.name: narrow(axis, found_values[axis.name]) for axis in axes if found_values[axis.name]}
 
 
-def _narrow(axis: Axis, values: list[Any]) -> BaseDistribution:
+def narrow(axis: Axis, values: list[Any]) -> BaseDistribution:
+    """Return an axis's distribution narrowed to some values, at least one, and `MARGIN` beyond them."""
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
     whole: Any = axis.distribution
@@ -159,13 +167,31 @@ def _create_or_load(storage: Any, name: str | None, direction: Any, tools: dict[
     return study, False
 
 
+def _seed(study: Study, found: Recommendation) -> None:
+    """Write into a new study what was asked and answered, and enqueue the configurations."""
+    told = {"question": told_question(found), "stop_after": found.stop_after, "warnings": list(found.warnings)}
+    for name, value in told.items():
+        study.set_user_attr(name, value)
+    for rank, item in enumerate(found, start=1):
+        study.enqueue_trial(_parameters(found, item), user_attrs={"rank": rank, **expected(item)})
+
+
 def _parameters(found: Recommendation, item: RecommendedConfiguration) -> dict[str, Value]:
     depth = {DEPTH: item.n_layers} if DEPTH in found.query.space.names else {}
     return dict(item.hparams) | depth
 
 
-def _expected(item: RecommendedConfiguration) -> dict[str, Any]:
-    """Return what a study keeps of a configuration, as JSON values."""
+def expected(item: RecommendedConfiguration) -> dict[str, Any]:
+    """Return what a study keeps of a configuration beside its parameters, as JSON values."""
     told = item.to_dict()
     names = ("predicted_loss", "interval", "p_diverge", "expected_rank", "gain", "n_layers", "hidden_units")
-    return {name: told[name] for name in names}
+    return {name: told[name] for name in names} | {"evidence": [_told_run(run) for run in item.evidence]}
+
+
+def _told_run(run: Mapping[str, Any]) -> str:
+    """Return a real run in one line."""
+    loss = "diverged" if run["eval_loss"] is None else f"loss {run['eval_loss']:.4g}"
+    size = "" if run["max_params"] == UNKNOWN_SIZE else f", {run['max_params']:,} parameters"
+    layers = f"{run['n_layers']} layer" + "s" * (run["n_layers"] > 1)
+    setup = f"{run['architecture']} on {run['task_type']}, {layers}{size}"
+    return f"{loss}: {setup}, {run['similarity']:.0%} alike, from {run['source']}"
