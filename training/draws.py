@@ -101,8 +101,19 @@ def check_configuration(architecture: str, hparams: Mapping[str, Any]) -> None:
         raise ValueError(f"a configuration of {architecture} lacks {', '.join(missing)}: {dict(hparams)}")
     if unknown := sorted(set(hparams) - names):
         raise ValueError(f"hyperparameters unknown to {architecture}: {', '.join(unknown)}")
-    for name in names & set(CHOICES):
-        if hparams[name] not in CHOICES[name]:
-            raise ValueError(f"{name} must be one of {', '.join(CHOICES[name])}, got {hparams[name]!r}")
+    check_values(hparams)
+
+
+def check_values(hparams: Mapping[str, Any]) -> None:
+    """Check that choices, as far as `hparams` has them, exist, and that there is at least one training step.
+
+    Raises
+    ------
+    ValueError
+        Naming what is impossible.
+    """
+    for name, choices in CHOICES.items():
+        if name in hparams and hparams[name] not in choices:
+            raise ValueError(f"{name} must be one of {', '.join(choices)}, got {hparams[name]!r}")
     if int(hparams["train_steps"]) < 1:
         raise ValueError(f"train_steps must be at least 1, got {hparams['train_steps']}")
