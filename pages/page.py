@@ -7,6 +7,7 @@ import hashlib
 import html
 import math
 import os
+from collections.abc import Iterable
 from importlib.metadata import version
 from numbers import Integral, Real
 from pathlib import Path
@@ -119,6 +120,20 @@ class Page:
         ModuleNotFoundError
             Plotly is not installed; the message says how to install it.
         """
+        self._parts.append(self._figure(figure, alt, caption, min_width))
+
+    def add_figures(self, figures: Iterable[tuple[Figure, str, str]]) -> None:
+        """Add small figures beside each other, as many as the screen is wide enough for.
+
+        Parameters
+        ----------
+        figures : iterable of (figure, alt, caption)
+            As `add_figure` takes them.
+        """
+        panels = "".join(self._figure(figure, alt, caption, 0) for figure, alt, caption in figures)
+        self._parts.append(f'<div class="panels">{panels}</div>')
+
+    def _figure(self, figure: Figure, alt: str, caption: str, min_width: int) -> str:
         check_plotly()
         from plotly.graph_objects import Figure
 
@@ -127,7 +142,7 @@ class Page:
         drawn.update_layout(height=drawn.layout.height or HEIGHT)
         name, alt = f"figure-{self._figures}", html.escape(_text("alt", alt))
         style = f"height:{drawn.layout.height:.0f}px;min-width:{min_width}px"
-        self._parts.append(
+        return (
             f"<figure><figcaption>{html.escape(_text('caption', caption))}</figcaption>"
             f'<div class="scroll"><div class="plot" id="{name}" role="img" aria-label="{alt}" style="{style}">'
             f"<noscript>{alt}</noscript></div></div>"
@@ -137,8 +152,9 @@ class Page:
     def to_html(self) -> str:
         """Return the page's text."""
         scripts = self._scripts()
-        hashes = " ".join(f"'sha256-{_digest(script)}'" for script in scripts) or "'none'"
-        policy = f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data: blob:"
+        hashes = [f"'sha256-{_digest(script)}'" for script in scripts]
+        allowed = " ".join([*hashes, "'unsafe-eval'"] if hashes else ["'none'"])  # Plotly's WebGL figures need eval
+        policy = f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data: blob:"
         head = (
             f'<meta charset="utf-8">\n<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
             f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'

@@ -27,6 +27,8 @@ p {{ margin: .5rem 0; max-width: 46rem; }}
 .warning {{ border-left: 4px solid {COLOURS[1]}; background: #fdf3ec; padding: .5rem .75rem; }}
 figure {{ margin: 1.25rem 0; }}
 figcaption {{ color: #404040; margin-bottom: .25rem; max-width: 46rem; }}
+.panels {{ display: grid; grid-template-columns: repeat(auto-fill, minmax(min(18rem, 100%), 1fr)); gap: 0 1rem; }}
+.panels > figure {{ min-width: 0; }}
 .scroll {{ overflow-x: auto; }}
 .scroll:focus-visible {{ outline: 2px solid {COLOURS[0]}; }}
 table {{ border-collapse: collapse; font-size: .875rem; font-variant-numeric: tabular-nums; }}
