@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from .commands.benchmark import benchmark
+from .commands.build import build
 from .commands.corpus import group as corpus
 from .commands.evaluate import evaluate
 from .commands.fetch import fetch
@@ -18,7 +19,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (recommend, fit, evaluate, train, verify, benchmark, fetch):
+for command in (recommend, fit, evaluate, train, verify, benchmark, fetch, build):
     app.command()(command)
 app.add_typer(corpus, name="corpus")
 
