@@ -1,0 +1,140 @@
+"""The surrogate, asked about random configurations of a corpus's setups."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from ..corpus.schema import SETUP
+from ..recommend.forecast import query_rows
+from ..recommend.limits import Limits
+from ..recommend.query import Query, build_query
+from ..surrogate import Surrogate
+from ..surrogate.model import ranking_score
+from ..surrogate.predictors import mix_scores
+from .sample import Floats, Sample, mean_and_error
+from .sensitivity import Indices, latin_hypercube, sobol_indices
+
+SETUPS: Final = 240
+"""Setups that a sample is drawn from, at most."""
+CONFIGURATIONS: Final = 100
+"""Random configurations of each."""
+BATCH: Final = 24
+"""Setups in one call of the surrogate."""
+STUDIED: Final = 72
+"""Setups whose importance is computed, at most: the first of the same order."""
+PAIRS: Final = 40
+"""Pairs of configurations for the importance in each."""
+PARTS: Final = ("both", "trees", "networks")
+"""What is asked: the surrogate, and the two kinds of models that it is the mean of."""
+Progress = Callable[[float], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Probe:
+    """Asks a surrogate about setups.
+
+    Parameters
+    ----------
+    surrogate : Surrogate
+    setups : DataFrame
+        One row a setup that the surrogate covers, in the order in which they are asked about.
+    seed : int
+        Of the random configurations.
+    """
+
+    surrogate: Surrogate
+    setups: pd.DataFrame
+    seed: int = 0
+
+    @classmethod
+    def of(cls, surrogate: Surrogate, runs: pd.DataFrame, seed: int = 0) -> Probe:
+        """Choose among the setups of a corpus's runs: at random, architectures and tasks in turn.
+
+        Setups of an architecture, or of a task with an architecture, that the surrogate has not seen are left out.
+        """
+        known = {(arch, task) for arch, entry in surrogate.coverage.architectures.items() for task in entry.tasks}
+        setups = runs[list(SETUP)].drop_duplicates()
+        pairs = pd.MultiIndex.from_frame(setups[list(SETUP[:2])])
+        setups = setups[pairs.isin(known)].sort_values(list(SETUP)).sample(frac=1, random_state=seed)
+        turn = setups.groupby(list(SETUP[:2])).cumcount()
+        chosen = turn.sort_values(kind="stable").index[:SETUPS]
+        return cls(surrogate, setups.loc[chosen].reset_index(drop=True), seed)
+
+    def sample(self, progress: Progress | None = None) -> Sample:
+        """Return random configurations of every setup, ranked by the surrogate within it."""
+        tables, scores, encoder = [], [], self.surrogate.encoder
+        for number, query in enumerate(self._queries(len(self.setups))):
+            units = latin_hypercube(CONFIGURATIONS, len(query.space.dimensions), self._rng(number, 0))
+            tables.append(pd.DataFrame(query_rows(query, units)))
+        for start in range(0, len(tables), BATCH):
+            batch = pd.concat(tables[start : start + BATCH], ignore_index=True)
+            scores.append(self.surrogate.score(encoder.transform(batch)))
+            _report(progress, start + BATCH, len(tables))
+        by_setup = np.concatenate(scores).reshape(-1, CONFIGURATIONS)
+        ranks = np.argsort(np.argsort(by_setup, axis=1, kind="stable"), axis=1, kind="stable")
+        return Sample(pd.concat(tables, ignore_index=True), (ranks.reshape(-1) + 0.5) / CONFIGURATIONS)
+
+    def importance(self, progress: Progress | None = None) -> pd.DataFrame:
+        """Return Sobol's effects of every hyperparameter on the ranking score, averaged over setups.
+
+        A hyperparameter that exists only under a condition counts with 0 where it does not exist.
+
+        Returns
+        -------
+        DataFrame
+            Indexed by the hyperparameter: ``total`` and ``main`` (mean effects), ``total_se``, ``main_se`` (standard
+            errors over setups), ``trees``, ``networks`` (the total effect by either kind of models alone), ``setups``
+            (that have it and where it varies).
+        """
+        found: dict[str, list[tuple[float, ...]]] = {}
+        studied = min(STUDIED, len(self.setups))
+        for number, query in enumerate(self._queries(studied)):
+            indices = self._indices(query, number)
+            values = np.vstack([indices.total, indices.main[:1]]).T
+            for dimension, row in zip(query.space.dimensions, values, strict=True):
+                found.setdefault(dimension.name, []).append(tuple(row))
+            _report(progress, number + 1, studied)
+        return pd.DataFrame.from_dict(
+            {name: _summary(np.array(rows)) for name, rows in found.items()},
+            orient="index",
+            columns=["total", "total_se", "main", "main_se", "trees", "networks", "setups"],
+        )
+
+    def _indices(self, query: Query, number: int) -> Indices:
+        def judge(units: Floats) -> Floats:
+            return score_parts(self.surrogate, self.surrogate.encoder.transform(query_rows(query, units)))
+
+        return sobol_indices(judge, len(query.space.dimensions), PAIRS, self._rng(number, 1))
+
+    def _queries(self, first: int) -> list[Query]:
+        asked = self.setups[:first].itertuples(index=False, name=None)
+        return [
+            build_query(self.surrogate, arch, task, params, int(depth), 1, Limits(), self.seed)
+            for arch, task, depth, params in asked
+        ]
+
+    def _rng(self, number: int, purpose: int) -> np.random.Generator:
+        return np.random.default_rng([self.seed, number, purpose])
+
+
+def score_parts(surrogate: Surrogate, matrix: Floats) -> Floats:
+    """Return the ranking scores of `PARTS` for a feature matrix, shape (n_rows, 3); the first is `Surrogate.score`."""
+    boosters, networks = surrogate.boosters, surrogate.predictors.networks.predict(matrix)
+    trees = ranking_score(boosters.predict("rank", matrix), boosters.predict("loss", matrix))
+    nets = ranking_score(networks[:, 0], networks[:, 1])
+    return np.column_stack([mix_scores(trees, nets), trees, nets])
+
+
+def _summary(values: Floats) -> list[float]:
+    (total, error, n), (main, main_error, _) = mean_and_error(values[:, 0]), mean_and_error(values[:, 3])
+    return [total, error, main, main_error, *(mean_and_error(values[:, part])[0] for part in (1, 2)), n]
+
+
+def _report(progress: Progress | None, done: int, total: int) -> None:
+    if progress is not None:
+        progress(min(done / total, 1.0))
