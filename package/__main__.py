@@ -10,6 +10,7 @@ from .commands.corpus import group as corpus
 from .commands.evaluate import evaluate
 from .commands.fetch import fetch
 from .commands.fit import fit
+from .commands.insights import insights
 from .commands.recommend import recommend
 from .commands.train import train, verify
 
@@ -19,7 +20,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (recommend, fit, evaluate, train, verify, benchmark, fetch, build):
+for command in (recommend, fit, evaluate, train, verify, benchmark, insights, fetch, build):
     app.command()(command)
 app.add_typer(corpus, name="corpus")
 
