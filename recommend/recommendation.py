@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     import pandas as pd
     from optuna.distributions import BaseDistribution
 
+    from .exports import Export
+    from .exports.fitting import OnMismatch
+    from .exports.transforms import Transform
+
 
 @dataclass(frozen=True)
 class RecommendedConfiguration:
@@ -200,6 +204,42 @@ class Recommendation:
         for params in queue:
             study.enqueue_trial(params)
         return study
+
+    def export(
+        self,
+        target: str,
+        *,
+        names: Mapping[str, str] | None = None,
+        transforms: Mapping[str, Transform] | None = None,
+        space: Mapping[str, Any] | str | None = None,
+        on_mismatch: OnMismatch = "error",
+        prior: str | None = None,
+    ) -> Export:
+        """Return the configurations, a space and priors as another tool takes them; see `exports.export`.
+
+        Parameters
+        ----------
+        target : str
+            optuna, configspace, smac, neps, raytune, synetune, ax, wandb, json, yaml, toml or pandas.
+        names, transforms, space, on_mismatch, prior
+            As for `exports.export`: the user's names, values and space, and what to do where the recommendation does
+            not fit; priors for configspace and smac.
+
+        Returns
+        -------
+        Export
+            With ``points``, ``dropped`` (what was changed, left out, or cannot be expressed) and what the target takes.
+
+        Raises
+        ------
+        ValueError, ModuleNotFoundError
+            As for `exports.export`.
+        """
+        from .exports import export
+
+        return export(
+            self, target, names=names, transforms=transforms, space=space, on_mismatch=on_mismatch, prior=prior
+        )
 
     def _parameters(self, item: RecommendedConfiguration, wants_depth: bool) -> dict[str, Value]:
         free_depth = self.query.depth is None or wants_depth

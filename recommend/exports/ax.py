@@ -1,0 +1,52 @@
+"""Ax: parameters of an experiment, and points to attach to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from ...features import Dimension
+from .export import Export, load
+from .warm_start import WarmStart
+
+
+@dataclass(frozen=True, kw_only=True)
+class AxExport(Export):
+    """What an Ax experiment begins with.
+
+    Parameters
+    ----------
+    parameters : list
+        For ``Client.configure_experiment(parameters=...)``.
+    """
+
+    parameters: list[Any] = field(repr=False)
+
+    def attach(self, client: Any) -> list[int]:
+        """Attach the points to a configured ``ax.Client`` as running trials; return their indices, best first.
+
+        Evaluate them and tell the client with ``complete_trial``, then go on with ``get_next_trials``.
+        """
+        return [client.attach_trial(parameters=dict(point)) for point in self.points]
+
+
+def to_ax(start: WarmStart) -> AxExport:
+    """Return parameters and points; conditions and priors are told as dropped."""
+    ax = load("ax.api.configs", "ax", "ax")
+    start = start.flat("ax").losing("Ax takes no priors: the space says where to look.")
+    parameters = [_parameter(ax, item) for item in start.space.dimensions]
+    return AxExport(target="ax", points=start.points, dropped=start.dropped, parameters=parameters)
+
+
+def _parameter(ax: Any, item: Dimension) -> Any:
+    if item.choices:
+        kinds = {str: "str", int: "int", float: "float"}
+        kind = kinds[type(item.choices[0])]
+        ordered = kind != "str"
+        return ax.ChoiceParameterConfig(
+            name=item.name, values=list(item.choices), parameter_type=kind, is_ordered=ordered
+        )
+    kind = "int" if item.integer else "float"
+    ends = (int(item.low), int(item.high)) if item.integer else (item.low, item.high)
+    scaling = "log" if item.scale == "log" else "linear"
+    return ax.RangeParameterConfig(name=item.name, bounds=ends, parameter_type=kind, scaling=scaling)
