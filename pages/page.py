@@ -90,7 +90,7 @@ class Page:
         """
         self._tables += 1
         shown = frame.reset_index() if index else frame
-        heads = "".join(f'<th scope="col">{html.escape(str(name))}</th>' for name in shown.columns)
+        heads = "".join(_head(str(name), shown.dtypes.iloc[place].kind) for place, name in enumerate(shown.columns))
         rows = "".join(f"<tr>{_row(row)}</tr>" for row in shown.astype(object).itertuples(index=False, name=None))
         name = f"table-{self._tables}"
         self._parts.append(
@@ -188,6 +188,12 @@ class Page:
         from plotly.offline import get_plotlyjs
 
         return [get_plotlyjs(), SCRIPT]
+
+
+def _head(name: str, kind: str) -> str:
+    """Return the head of a column; `kind` is its dtype's: numbers stand to the right, and so do their heads."""
+    place = ' class="number"' if kind in "iuf" else ""
+    return f'<th scope="col"{place}>{html.escape(name)}</th>'
 
 
 def _row(values: tuple[Any, ...]) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+import math
+from typing import TYPE_CHECKING, Any, Final
 
 from ..surrogate.plots import COLOURS
 
@@ -15,10 +16,13 @@ INK: Final = "#1a1a1a"
 LINES: Final = "#d9d9d9"
 FONT: Final = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 
+WIDE: Final = 8.0
+"""Highest over lowest number from which on a log axis shows them better."""
+
 CSS: Final = f"""
 :root {{ color-scheme: light; }}
 * {{ box-sizing: border-box; }}
-body {{ margin: 0 auto; padding: 1rem; max-width: 68rem; background: #fff; color: {INK};
+body {{ margin: 0 auto; padding: 1rem; max-width: 72rem; background: #fff; color: {INK};
   font: 1rem/1.5 {FONT}; overflow-wrap: break-word; }}
 h1 {{ font-size: 1.6rem; line-height: 1.2; margin: 0 0 .5rem; }}
 h2 {{ font-size: 1.2rem; line-height: 1.3; margin: 2rem 0 .5rem; }}
@@ -28,11 +32,11 @@ p {{ margin: .5rem 0; max-width: 46rem; }}
 figure {{ margin: 1.25rem 0; }}
 figcaption {{ color: #404040; margin-bottom: .25rem; max-width: 46rem; }}
 .panels {{ display: grid; grid-template-columns: repeat(auto-fill, minmax(min(18rem, 100%), 1fr)); gap: 0 1rem; }}
-.panels > figure {{ min-width: 0; }}
+.panels > figure {{ min-width: 0; margin: .75rem 0; display: flex; flex-direction: column; justify-content: end; }}
 .scroll {{ overflow-x: auto; }}
 .scroll:focus-visible {{ outline: 2px solid {COLOURS[0]}; }}
 table {{ border-collapse: collapse; font-size: .875rem; font-variant-numeric: tabular-nums; }}
-th, td {{ border-bottom: 1px solid {LINES}; padding: .25rem .6rem; text-align: left; white-space: nowrap; }}
+th, td {{ border-bottom: 1px solid {LINES}; padding: .25rem .5rem; text-align: left; white-space: nowrap; }}
 th {{ font-weight: 600; }}
 tbody th {{ position: sticky; left: 0; background: #fff; }}
 .number {{ text-align: right; }}
@@ -46,6 +50,20 @@ footer {{ margin-top: 2rem; border-top: 1px solid {LINES}; padding-top: .5rem; c
   table {{ font-size: 7pt; }}
 }}
 """
+
+
+def fit_axis(low: float, high: float) -> dict[str, Any]:
+    """Return the settings of an axis that shows numbers from low to high: logarithmic where that shows them better."""
+    if low > 0 and high / low > WIDE:
+        return log_axis(low / 1.1, high * 1.1)
+    margin = 0.04 * (high - low) or 1.0
+    return {"type": "linear", "range": [low - margin, high + margin]}
+
+
+def log_axis(low: float, high: float) -> dict[str, Any]:
+    """Return the settings of a logarithmic axis; over more than a decade and a half only powers of ten are marked."""
+    ticks = {"dtick": 1} if high / low > 30 else {"nticks": 6}
+    return {"type": "log", "range": [math.log10(low), math.log10(high)], **ticks}
 
 
 def check_plotly() -> None:
@@ -65,7 +83,14 @@ def make_template() -> layout.Template:
     """
     from plotly.graph_objects import layout
 
-    axis = {"gridcolor": LINES, "linecolor": "#8c8c8c", "zeroline": False, "automargin": True, "ticks": "outside"}
+    axis = {
+        "gridcolor": LINES,
+        "linecolor": "#8c8c8c",
+        "zeroline": False,
+        "automargin": True,
+        "ticks": "outside",
+        "exponentformat": "power",
+    }
     scale = {"sequential": SCALE, "sequentialminus": SCALE}
     look = {
         "colorway": COLOURS,
