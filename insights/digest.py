@@ -127,17 +127,20 @@ def sections(found: Findings) -> list[tuple[str, str, pd.DataFrame]]:
     """Return every table that has rows: its title, how to read it, and the table."""
     source = "the surrogate's" if optimum_source(found) == "surrogate" else "the real"
     tables = [
-        ("Which hyperparameters matter", IMPORTANCE, importance_table(found)),
-        ("Where the good regions are", REGIONS, region_table(found)),
+        (MATTER, IMPORTANCE, importance_table(found)),
+        (GOOD, REGIONS, region_table(found)),
         *(
             (f"Where the optimum is, by {NAMES[by]}", OPTIMUM.format(source=source), optimum_table(found, by))
             for by in GROUPINGS
         ),
-        ("How much seed noise hides", NOISE, noise_table(found)),
+        (HIDES, NOISE, noise_table(found)),
     ]
     return [section for section in tables if len(section[2])]
 
 
+MATTER: Final = "Which hyperparameters matter"
+GOOD: Final = "Where the good regions are"
+HIDES: Final = "How much seed noise hides"
 IMPORTANCE: Final = (
     "Total effect and alone: share of the differences between a setup's configurations that the hyperparameter "
     "explains, with its interactions and without, by the surrogate. In the runs: share that it explains alone, without "
@@ -150,7 +153,8 @@ REGIONS: Final = (
 )
 OPTIMUM: Final = (
     "Mean over setups of {source} best 5 %, with two standard errors either side; of choices the most frequent. "
-    "Explained: how much of where a setup's optimum lies the grouping explains."
+    "Explained: how much of where a setup's optimum lies, compared with what was tried, the grouping explains. Where "
+    "groups tried other values, as small networks longer trainings, the optimum differs for that reason too."
 )
 NOISE: Final = (
     "From configurations trained with several seeds. Hidden: share of the differences between single runs of a setup "

@@ -133,14 +133,15 @@ def _tables(
         )
         for tables in zip(*parts, strict=True)
     ]
-    return {"importance": _importance(importance)} | dict(zip(TABLES[1:-1], stacked, strict=True))
+    return {"importance": _importance(importance, items)} | dict(zip(TABLES[1:-1], stacked, strict=True))
 
 
-def _importance(found: pd.DataFrame) -> pd.DataFrame:
+def _importance(found: pd.DataFrame, items: dict[str, Hyperparameter]) -> pd.DataFrame:
     """Return the importance in its columns' order, most important first: by the surrogate, else by the runs."""
     table = found.reindex(columns=_IMPORTANCE).rename_axis("hyperparameter").reset_index()
     counts = ["setups", "runs_setups"]
     table[counts] = table[counts].fillna(0).astype(int)
+    table.insert(1, "scale", [items[name].scale for name in table["hyperparameter"]])
     known = table[["total", "runs_explained"]].notna().any(axis=1)
     return table[known].sort_values(["total", "runs_explained"], ascending=False, ignore_index=True)
 

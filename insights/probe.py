@@ -19,7 +19,7 @@ from ..surrogate.predictors import mix_scores
 from .sample import Floats, Sample, mean_and_error
 from .sensitivity import Indices, latin_hypercube, sobol_indices
 
-SETUPS: Final = 240
+SETUPS: Final = 180
 """Setups that a sample is drawn from, at most."""
 CONFIGURATIONS: Final = 100
 """Random configurations of each."""
@@ -27,7 +27,7 @@ BATCH: Final = 24
 """Setups in one call of the surrogate."""
 STUDIED: Final = 72
 """Setups whose importance is computed, at most: the first of the same order."""
-PAIRS: Final = 40
+PAIRS: Final = 32
 """Pairs of configurations for the importance in each."""
 PARTS: Final = ("both", "trees", "networks")
 """What is asked: the surrogate, and the two kinds of models that it is the mean of."""
@@ -77,7 +77,8 @@ class Probe:
             _report(progress, start + BATCH, len(tables))
         by_setup = np.concatenate(scores).reshape(-1, CONFIGURATIONS)
         ranks = np.argsort(np.argsort(by_setup, axis=1, kind="stable"), axis=1, kind="stable")
-        return Sample(pd.concat(tables, ignore_index=True), (ranks.reshape(-1) + 0.5) / CONFIGURATIONS)
+        table = pd.concat(tables, ignore_index=True).astype(dict.fromkeys(SETUP[2:], np.int64))
+        return Sample(table, (ranks.reshape(-1) + 0.5) / CONFIGURATIONS)
 
     def importance(self, progress: Progress | None = None) -> pd.DataFrame:
         """Return Sobol's effects of every hyperparameter on the ranking score, averaged over setups.
