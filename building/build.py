@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import pkgutil
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from importlib import import_module
@@ -126,23 +126,32 @@ def _carry_out(plan: BuildPlan, record: BuildRecord, progress: Report, inherited
     out, common = plan.out, {"code": _code(), "libraries": {name: version(name) for name in LIBRARIES}}
     settings = plan.settings.to_dict()
 
-    def step(name: str, inputs: dict[str, Any], outputs: Sequence[str], work: Callable[[], object]) -> None:
+    def step(name: str, inputs: dict[str, Any], work: Callable[[], Iterable[str]]) -> None:
         progress(name, "checking", 0.0)
-        record.carry_out(name, common | inputs, outputs, work)
+        record.carry_out(name, common | inputs, work)
         progress(name, "done", 1.0)
 
-    read = _Once(out / RUNS)
-    source = {"archive": sha256_of(plan.archive), "name": plan.archive.name, "join_builtin": plan.join_builtin}
-    step("corpus", source, (RUNS, FOUND), lambda: write_corpus_apart(
-        plan.archive, out, plan.join_builtin, partial(_read_share, progress), inherited))  # fmt: skip
+    def read_archive() -> Iterable[str]:
+        report = partial(_read_share, progress)
+        return write_corpus_apart(plan.archive, out, plan.join_builtin, report, inherited)
+
+    def evaluate() -> Iterable[str]:
+        return evaluate_corpus(
+            corpus(), out, plan.evaluated, plan.settings, out / CACHE, partial(progress, "evaluation")
+        )
+
+    def fit() -> Iterable[str]:
+        fit_folder(corpus(), out, plan.settings, progress=partial(progress, "surrogate"))
+        return (REGISTRY, *json.loads((out / REGISTRY).read_text(encoding="utf-8"))["sha256"])
+
+    corpus = _Once(out / RUNS)
+    archive = {"archive": sha256_of(plan.archive), "name": plan.archive.name, "join_builtin": plan.join_builtin}
+    step("corpus", archive, read_archive)
     runs = {"runs": sha256_of(out / RUNS), "settings": settings}
-    step("evaluation", runs | {"evaluated": plan.evaluated}, EVALUATION, lambda: evaluate_corpus(
-        read(), out, plan.evaluated, plan.settings, out / CACHE, partial(progress, "evaluation")))  # fmt: skip
-    step("surrogate", runs, (REGISTRY, RUNS), lambda: fit_folder(
-        read(), out, plan.settings, progress=partial(progress, "surrogate")))  # fmt: skip
-    read.forget()
-    sums = {name: sha256_of(out / name) for name in (REGISTRY, FOUND, *EVALUATION)}
-    step("card", sums, (CARD,), lambda: _write_card(out, plan.archive.name))
+    step("evaluation", runs | {"evaluated": plan.evaluated}, evaluate)
+    step("surrogate", runs, fit)
+    sums = {name: sha256_of(out / name) for name in (REGISTRY, FOUND, EVALUATION)}
+    step("card", archive | sums, lambda: _write_card(out, plan.archive.name))
 
 
 class _Once:
@@ -157,19 +166,17 @@ class _Once:
             self._corpus = read_corpus(self._path)
         return self._corpus
 
-    def forget(self) -> None:
-        self._corpus = None
-
 
 def _read_share(progress: Report, done: int, total: int, name: str) -> None:
     progress("corpus", f"reading {name}", 0.95 * done / max(total, 1))
 
 
-def _write_card(folder: Path, archive: str) -> None:
+def _write_card(folder: Path, archive: str) -> Iterable[str]:
     found = json.loads((folder / FOUND).read_text(encoding="utf-8"))
-    evaluation = (folder / "evaluation.md").read_text(encoding="utf-8")
+    evaluation = (folder / EVALUATION).read_text(encoding="utf-8")
     text = f"{write_card(get_surrogate(folder))}\n{describe_build(archive, found, evaluation)}"
     write_atomically(folder / CARD, text.encode())
+    return (CARD,)
 
 
 def _code() -> str:

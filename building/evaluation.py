@@ -1,4 +1,4 @@
-"""The step from a corpus to figures: how well surrogates of a part of it rank and predict setups that they never saw."""
+"""The step from a corpus to figures: how well surrogates rank and predict setups that they never saw."""
 
 from __future__ import annotations
 
@@ -12,15 +12,17 @@ import pandas as pd
 
 from ..corpus import Corpus, as_corpus
 from ..surrogate import Settings, Surrogate
-from ..surrogate.protocol import evaluate_split, predict_levels, summarise_split
+from ..surrogate.protocol import LEAST_RUNS, evaluate_split, predict_levels, summarise_split
 from ..surrogate.quality import write_quality
 from ..surrogate.splits import split_runs
+from ..surrogate.storage import RUNS
+from .errors import BuildError
 
 SPLIT: Final = "by-setup"
 FOLDS: Final = 3
 """Folds that calibrate each surrogate that is judged."""
-EVALUATION: Final = ("evaluation.json", "evaluation.md", "splits.parquet")
-"""The files that it writes."""
+EVALUATION: Final = "evaluation.md"
+"""The figures, as a person reads them."""
 
 
 def evaluate_corpus(
@@ -30,7 +32,7 @@ def evaluate_corpus(
     settings: Settings,
     cache: Path,
     progress: Callable[[str, float], None],
-) -> None:
+) -> tuple[str, ...]:
     """Fit on four fifths of the setups and judge on the fifth, five times, and write what was found.
 
     Parameters
@@ -38,7 +40,7 @@ def evaluate_corpus(
     corpus : Corpus
         At least as many setups as there are folds.
     folder : path
-        For `EVALUATION`; splits.parquet lists the runs that were drawn.
+        Where it writes; splits.parquet lists the runs that were drawn.
     most : int
         Of more runs than that, that many are drawn at random: the figures are those of surrogates of fewer runs.
     settings : Settings
@@ -47,8 +49,23 @@ def evaluate_corpus(
         Each of the five parts is kept there when it is done.
     progress : callable
         Called with (what is being done, share done).
+
+    Returns
+    -------
+    tuple of str
+        The files that it wrote.
+
+    Raises
+    ------
+    BuildError
+        No setup has enough runs to be judged.
     """
     chosen = draw_runs(corpus, most, settings.seed)
+    if chosen.setups()["runs"].max() < LEAST_RUNS:
+        raise BuildError(
+            f"No setup has {LEAST_RUNS} or more of the {len(chosen):,} evaluated runs, so that nothing can be judged; "
+            f"evaluate more runs, or fit without an evaluation: rnn-warmstart fit --corpus {folder / RUNS} --out DIR."
+        )
     settings = replace(settings, folds=FOLDS)
     parts = split_runs(chosen.runs, SPLIT, settings.seed)
     key = {"predictor": "surrogate", "settings": settings.to_dict()}
@@ -64,6 +81,7 @@ def evaluate_corpus(
         found.append(table)
     summary = summarise_split(chosen.runs, found)
     write_quality(folder, chosen, {SPLIT: parts}, {SPLIT: summary}, settings.seed)
+    return ("evaluation.json", EVALUATION, "splits.parquet")
 
 
 def draw_runs(corpus: Corpus, most: int, seed: int) -> Corpus:

@@ -32,6 +32,7 @@ SILENCE: Final = 120.0
 """Seconds without a sign of life after which the reader is ended."""
 MOST_SECONDS: Final = 4 * 3600
 """Seconds of processor time that the reader may take; the original archive takes half a minute."""
+_CODE: Final = f"from {__name__} import serve; serve()"
 
 
 def write_corpus(archive: Path, folder: Path, join_builtin: bool, progress: Progress = no_progress) -> None:
@@ -51,15 +52,15 @@ def _joined(first: Corpus, second: Corpus) -> tuple[Corpus, dict[str, Any]]:
     shared = set(first.runs["source"]) & set(second.runs["source"])
     if shared:
         raise BuildError(
-            f"The archive's runs have the source {sorted(shared)[0]!r} of built-in runs; do not join them."
+            f"The archive's runs have the source {sorted(shared)[0]!r} of built-in runs; leave --join-builtin out."
         )
-    runs = pd.concat([first.runs.astype(object), second.runs.astype(object)], ignore_index=True)
+    runs = pd.concat([first.runs, second.runs], ignore_index=True)
     return as_corpus(runs, where="the joined corpus", copy=False), second.summary.to_dict()
 
 
 def write_corpus_apart(
     archive: Path, folder: Path, join_builtin: bool, progress: Progress = no_progress, inherited: Sequence[int] = ()
-) -> None:
+) -> tuple[str, ...]:
     """Do what `write_corpus` does in a child process.
 
     Parameters
@@ -67,12 +68,17 @@ def write_corpus_apart(
     inherited : sequence of int
         File descriptors that the child keeps open.
 
+    Returns
+    -------
+    tuple of str
+        The files that it wrote.
+
     Raises
     ------
     BuildError
         The archive cannot be read, or reading it hangs or ends the reader.
     """
-    command = [sys.executable, "-m", __name__, str(archive), str(folder), str(int(join_builtin))]
+    command = [sys.executable, "-P", "-c", _CODE, str(archive), str(folder), str(int(join_builtin))]
     child = subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, pass_fds=tuple(inherited))
     try:
         _follow(child, archive, progress)
@@ -81,6 +87,7 @@ def write_corpus_apart(
         child.wait()
         if child.stdout is not None:
             child.stdout.close()
+    return (RUNS, FOUND)
 
 
 def _follow(child: subprocess.Popen[bytes], archive: Path, progress: Progress) -> None:
@@ -135,7 +142,8 @@ class _Reports:
             self.send()
 
 
-def _main() -> int:
+def serve() -> None:
+    """Be the child: read what the command line says, and report."""
     with suppress(ImportError):
         import resource
 
@@ -152,8 +160,3 @@ def _main() -> int:
         )
     except (ValueError, OSError) as error:
         reports.send(error=str(error))
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(_main())

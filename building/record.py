@@ -44,18 +44,9 @@ class BuildRecord:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._steps: dict[str, Any] = {}
-        path = folder / RECORD
-        if path.exists():
-            try:
-                found = json.loads(path.read_text(encoding="utf-8"))
-                version, self._steps = found["format"], dict(found["steps"])
-            except (ValueError, KeyError, TypeError, OSError) as error:
-                raise BuildError(f"{path} is not a build's record ({error!r}). {_ADVICE}") from error
-            if version != FORMAT:
-                raise BuildError(f"{path} has format {version!r}; this package reads {FORMAT}. {_ADVICE}")
+        self._steps = _read(folder / RECORD)
 
-    def carry_out(self, name: str, inputs: dict[str, Any], outputs: Iterable[str], work: Callable[[], object]) -> bool:
+    def carry_out(self, name: str, inputs: dict[str, Any], work: Callable[[], Iterable[str]]) -> bool:
         """Do a step, unless it was done from the same inputs and its outputs are still what they were.
 
         Parameters
@@ -64,10 +55,8 @@ class BuildRecord:
             The step's.
         inputs : dict
             All that its outputs depend on, ready for JSON.
-        outputs : iterable of str
-            Names of the files that it writes into the folder.
         work : callable
-            Writes them.
+            Writes files into the folder, and returns their names.
 
         Returns
         -------
@@ -75,26 +64,38 @@ class BuildRecord:
             Whether there was something to do.
         """
         inputs = json.loads(json.dumps(inputs))
-        if self._is_done(name, inputs, outputs):
+        if self._is_done(name, inputs):
             return False
         if self._steps.pop(name, None) is not None:
             self._write()
-        work()
-        hashes = {output: sha256_of(self._folder / output) for output in outputs}
+        hashes = {output: sha256_of(self._folder / output) for output in work()}
         self._steps[name] = {"inputs": inputs, "outputs": hashes}
         self._write()
         return True
 
-    def _is_done(self, name: str, inputs: dict[str, Any], outputs: Iterable[str]) -> bool:
+    def _is_done(self, name: str, inputs: dict[str, Any]) -> bool:
         entry = self._steps.get(name)
-        if not isinstance(entry, dict) or entry.get("inputs") != inputs:
+        if entry is None or entry["inputs"] != inputs:
             return False
-        now = {output: sha256_of(self._folder / output) for output in outputs}
-        return entry.get("outputs") == now and all(now.values())
+        return all(sha256_of(self._folder / output) == found for output, found in entry["outputs"].items())
 
     def _write(self) -> None:
         text = json.dumps({"format": FORMAT, "steps": self._steps}, indent=1) + "\n"
         write_atomically(self._folder / RECORD, text.encode())
+
+
+def _read(path: Path) -> dict[str, dict[str, Any]]:
+    """Return the steps of a record: ``inputs`` and ``outputs`` of each."""
+    if not path.exists():
+        return {}
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        version, steps = found["format"], found["steps"]
+        if version == FORMAT:
+            return {name: {part: dict(step[part]) for part in ("inputs", "outputs")} for name, step in steps.items()}
+    except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
+        raise BuildError(f"{path} is not a build's record ({error!r}). {_ADVICE}") from error
+    raise BuildError(f"{path} has format {version!r}; this package reads {FORMAT}. {_ADVICE}")
 
 
 _ADVICE: Final = "Give another --out, or delete the folder to build anew."

@@ -71,7 +71,8 @@ def recommend(
     seed : int, default 0
         Seed of the search; the same question and seed give the same answer.
     models : path, optional
-        Folder that ``rnn-warmstart fit`` wrote. Default: the models shipped with the package.
+        Folder that ``rnn-warmstart fit`` or ``build`` wrote. Default: the one that the environment variable
+        RNN_WARMSTART_MODELS names, or else the models shipped with the package.
 
     Returns
     -------

@@ -7,7 +7,7 @@ import os
 from functools import lru_cache
 from importlib.resources import as_file, files
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ..corpus.schema import HP_PREFIX
 from .forest import hold_to_one_thread_after_fork
@@ -19,7 +19,14 @@ if TYPE_CHECKING:
     from .model import Surrogate
 
 Folder = str | os.PathLike[str] | None
-"""A folder of models; None for those shipped with the package."""
+"""A folder of models; None for the one that `MODELS_VARIABLE` names, or else those shipped with the package."""
+MODELS_VARIABLE: Final = "RNN_WARMSTART_MODELS"
+"""The environment variable that names the folder of models to use where none is given."""
+
+
+def chosen_folder(models: Folder = None) -> Folder:
+    """Return the given folder of models, or else the one of the environment, or else None."""
+    return models if models is not None else os.environ.get(MODELS_VARIABLE) or None
 
 
 def get_surrogate(models: Folder = None) -> Surrogate:
@@ -31,11 +38,13 @@ def get_surrogate(models: Folder = None) -> Surrogate:
         As `load_surrogate` does.
     """
     hold_to_one_thread_after_fork()
+    models = chosen_folder(models)
     return _read_surrogate(None if models is None else os.fspath(models), fingerprint(models))
 
 
 def fingerprint(models: Folder = None) -> str:
     """Return the SHA-256 of a folder's registry, which lists the checksums of all else; "" without a registry."""
+    models = chosen_folder(models)
     registry = (files("rnn_warmstart.models") if models is None else Path(models)) / REGISTRY
     return hashlib.sha256(registry.read_bytes()).hexdigest() if registry.is_file() else ""
 
@@ -45,6 +54,7 @@ def relevant_runs(models: Folder, architecture: str, task: str) -> pd.DataFrame:
 
     A folder of models without runs of its own was fitted on the built-in corpus.
     """
+    models = chosen_folder(models)
     folder = None if models is None else Path(models) / RUNS
     if folder is not None and folder.exists():
         return _read_runs(str(folder), fingerprint(models), architecture, task)

@@ -50,7 +50,11 @@ def recommend(
     seed: Annotated[int, typer.Option(help="Seed of the search.")] = 0,
     models: Annotated[
         Path | None,
-        typer.Option(help="Folder that `rnn-warmstart fit` wrote. Default: the shipped models.", show_default=False),
+        typer.Option(
+            envvar="RNN_WARMSTART_MODELS",
+            help="Folder that `rnn-warmstart fit` or `build` wrote. Default: the shipped models.",
+            show_default=False,
+        ),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of a table.")] = False,
 ) -> None:
