@@ -12,6 +12,8 @@ from .commands.fetch import fetch
 from .commands.fit import fit
 from .commands.insights import insights
 from .commands.recommend import recommend
+from .commands.report import report
+from .commands.seed import seed
 from .commands.train import train, verify
 
 app = typer.Typer(
@@ -20,7 +22,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (recommend, fit, evaluate, train, verify, benchmark, insights, fetch, build):
+for command in (recommend, report, seed, fit, evaluate, train, verify, benchmark, insights, fetch, build):
     app.command()(command)
 app.add_typer(corpus, name="corpus")
 
