@@ -11,8 +11,7 @@ import pytest
 torch = pytest.importorskip("torch")
 torch.set_num_threads(1)
 
-from rnn_warmstart.features import ARCHITECTURES  # noqa: E402
-from rnn_warmstart.training import Descent, apply, draw_configuration, optimizer  # noqa: E402
+from rnn_warmstart.training import Descent, InitialState, apply, draw_configuration, optimizer  # noqa: E402
 from rnn_warmstart.training.initial import draw_parameters, hack_offsets  # noqa: E402
 from rnn_warmstart.training.layer import Shape  # noqa: E402
 from rnn_warmstart.training.network import Layout, Network  # noqa: E402
@@ -281,13 +280,11 @@ class Model(nn.Module):
         super().__init__()
         self.cell = built(hparams, layout.architecture, layout.n_in, layout.width, layout.n_layers)
         self.readout, self.scored = nn.Linear(layout.width, layout.n_out), scored
-        states = ARCHITECTURES[layout.architecture].states if learned else 0
-        self.initial = nn.ParameterList(torch.zeros(layout.n_layers, 1, layout.width) for _ in range(states))
+        self.initial = InitialState(self.cell) if learned else None
 
     def forward(self, inputs):
         """Return outputs at the scored steps, [S, B, O], of inputs [T, B, I]."""
-        states = tuple(state.expand(-1, inputs.shape[1], -1).contiguous() for state in self.initial)
-        start = (states if len(states) == 2 else states[0]) if states else None
+        start = self.initial(inputs.shape[1]) if self.initial is not None else None
         return self.readout(self.cell(inputs, start)[0][self.scored])
 
     def flat(self, layout):
@@ -297,7 +294,7 @@ class Model(nn.Module):
             matrices = [getattr(self.cell, f"{name}_l{layer}") for name in ("weight_hh", "weight_ih", "bias_ih")]
             w = torch.cat([matrices[0], matrices[1], matrices[2].unsqueeze(1)], dim=1)
             gates = dict(zip(blocks, w.split(layout.width), strict=True))
-            parts += [*(gates[gate] for gate in layout.gates), *(state[layer] for state in self.initial)]
+            parts += [*(gates[gate] for gate in layout.gates), *(state[layer] for state in self.initial.states)]
         parts.append(torch.cat([self.readout.weight, self.readout.bias.unsqueeze(1)], dim=1))
         return torch.cat([part.detach().reshape(-1) for part in parts])
 

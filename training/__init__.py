@@ -12,7 +12,7 @@ from .draws import draw_configuration, draw_configurations
 from .farm import work_through
 from .folder import RunFolder
 from .losses import CrossEntropy, SquaredError
-from .modules import apply
+from .modules import InitialState, apply
 from .plans import Grid, read_grids, setup_jobs
 from .runs import Job, make_runs
 from .setups import TASK_TYPES, Setup, make_task
@@ -25,6 +25,7 @@ __all__ = [
     "CrossEntropy",
     "Descent",
     "Grid",
+    "InitialState",
     "Job",
     "RunFolder",
     "Setup",

@@ -102,6 +102,31 @@ def _fill(
         readout.bias.copy_(last[:, -1])
 
 
+class InitialState(nn.Module):
+    """Initial states that are learned, as the trainer's are; PyTorch's modules begin at 0 and stay there.
+
+    Parameters
+    ----------
+    module : nn.RNN, nn.GRU or nn.LSTM
+        Whose states they are; it is not kept.
+
+    Attributes
+    ----------
+    states : nn.ParameterList
+        h, and c where the module has one, [n_layers, 1, n] each; 0 at the start.
+    """
+
+    def __init__(self, module: nn.RNNBase) -> None:
+        super().__init__()
+        zeros = module.weight_hh_l0.new_zeros(module.num_layers, 1, module.hidden_size)
+        self.states = nn.ParameterList(zeros.clone() for _ in range(1 + isinstance(module, nn.LSTM)))
+
+    def forward(self, batch: int) -> Tensor | tuple[Tensor, ...]:
+        """Return the states of `batch` sequences, as the module wants them: ``module(inputs, initial(batch))``."""
+        states = tuple(state.expand(-1, batch, -1).contiguous() for state in self.states)
+        return states if len(states) == 2 else states[0]
+
+
 def torch_rows(layout: Layout) -> Tensor:
     """Return, for each row of PyTorch's matrices, the row of the trainer's W that it is, [G n]."""
     rows = [layout.gates.index(gate) for gate in COUNTERPARTS[layout.architecture].gates]
