@@ -57,6 +57,17 @@ def recommend(
         ),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of a table.")] = False,
+    to: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Print what another tool takes: json, yaml, toml, pandas (CSV), wandb (sweep), configspace.",
+            show_default=False,
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="With --to: write it to this file.", show_default=False)
+    ] = None,
 ) -> None:
     """Recommend configurations to train an RNN with first, best first.
 
@@ -67,11 +78,13 @@ def recommend(
     Examples: `rnn-warmstart recommend --arch gru --task text8 --params 1e6`,
     `rnn-warmstart recommend --arch lstm --task rcf --params 2e4 --depth 2 --fix optimizer=Adam --json`,
     `rnn-warmstart recommend --arch gru --task any --params 1e4 --exclude optimizer=SGD,Momentum
-    --range lr_init=1e-4:1e-2 --max-seconds 600 --seconds-per-step 0.01`.
+    --range lr_init=1e-4:1e-2 --max-seconds 600 --seconds-per-step 0.01`,
+    `rnn-warmstart recommend --arch gru --task text8 --params 1e6 --to wandb --out sweep.yaml`.
     """
     from ..recommend import recommend as search
     from ..surrogate.storage import ModelError
 
+    _check_output(json, to, out)
     try:
         found = search(
             arch,
@@ -94,12 +107,44 @@ def recommend(
     except ValueError as error:
         typer.echo(f"Error: {error}", err=True)
         raise typer.Exit(2) from None
-    if json:
+    if to:
+        _export(found, to, out)
+    elif json:
         typer.echo(found.to_json())
     else:
         _print(found)
     for text in found.warnings:
         typer.echo(f"Warning: {text}", err=True)
+
+
+def _check_output(json: bool, to: str | None, out: Path | None) -> None:
+    """Refuse what no export can be written for, before the search."""
+    from ..recommend.exports import TARGETS, TEXTS
+
+    if out and not to:
+        raise typer.BadParameter("--out needs --to NAME, the format to write.")
+    if to and json:
+        raise typer.BadParameter(
+            "--json and --to exclude each other; --to json has another schema, see docs/exports.md."
+        )
+    if to and to not in TEXTS:
+        python = f"; in Python, recommend(...).export({to!r}) has objects of that package" if to in TARGETS else ""
+        raise typer.BadParameter(f"--to must be one of {', '.join(TEXTS)}, but got {to!r}{python}.")
+
+
+def _export(found: Recommendation, to: str, out: Path | None) -> None:
+    """Print an export, or write it to a file; what it leaves out is told on stderr."""
+    from ..recommend.exports import TextExport
+
+    try:
+        export = found.export(to)
+        if isinstance(export, TextExport):
+            typer.echo(f"{export.write(out)} is written." if out else export.text, nl=bool(out), err=bool(out))
+    except (ModuleNotFoundError, OSError) as error:
+        typer.echo(f"Error: {error}", err=True)
+        raise typer.Exit(1) from None
+    for text in export.dropped:
+        typer.echo(f"Dropped: {text}", err=True)
 
 
 EXAMPLES: Final = {

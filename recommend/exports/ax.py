@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
 
-from ...features import Dimension
+from ...features import Dimension, Space
 from .export import Export, load
 from .warm_start import WarmStart
+
+NARROWEST: Final = 1.6e-5
+"""Width of the narrowest range; Ax refuses those under 1.5e-5."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,9 +36,22 @@ class AxExport(Export):
 def to_ax(start: WarmStart) -> AxExport:
     """Return parameters and points; conditions and priors are told as dropped."""
     ax = load("ax.api.configs", "ax", "ax")
-    start = start.flat("ax").losing("Ax takes no priors: the space says where to look.")
+    start = _widened(start.flat("ax")).losing("Ax takes no priors: the space says where to look.")
     parameters = [_parameter(ax, item) for item in start.space.dimensions]
     return AxExport(target="ax", points=start.points, dropped=start.dropped, parameters=parameters)
+
+
+def _widened(start: WarmStart) -> WarmStart:
+    """Raise the upper end of ranges that are too narrow for Ax."""
+    narrow = [item for item in start.space.dimensions if not item.choices and item.high - item.low < NARROWEST]
+    ends = {item.name: item.low + NARROWEST for item in narrow}
+    dimensions = tuple(replace(item, high=ends.get(item.name, item.high)) for item in start.space.dimensions)
+    texts = [
+        f"Ax takes no range narrower than {NARROWEST:g}: {item.name} ends at {ends[item.name]:.3g} instead of "
+        f"{item.high:.3g}; transforms={{{item.name!r}: 'log10'}} would keep it."
+        for item in narrow
+    ]
+    return replace(start, space=Space(dimensions, {}, {})).losing(*texts)
 
 
 def _parameter(ax: Any, item: Dimension) -> Any:

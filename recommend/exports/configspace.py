@@ -67,7 +67,9 @@ class SmacExport(Export):
             The scenario has another space.
         """
         if scenario.configspace != self.space:
-            raise ValueError("The scenario has another space than the points; make it with Scenario(export.space, ...).")
+            raise ValueError(
+                "The scenario has another space than the points; make it with Scenario(export.space, ...)."
+            )
         from smac.initial_design import DefaultInitialDesign
 
         return DefaultInitialDesign(scenario, n_configs=0, additional_configs=list(self.configurations))
@@ -176,7 +178,9 @@ def _losing_shape(start: WarmStart, prior: str | None) -> WarmStart:
     wide = [item.name for item in betas if start.priors[item.name].bounded]
     texts = []
     if log:
-        texts.append(f"ConfigSpace's normal distribution has no spread on a logarithmic scale: {listed(log)} have beta.")
+        texts.append(
+            f"ConfigSpace's normal distribution has no spread on a logarithmic scale: {listed(log)} have beta."
+        )
     if wide:
         texts.append(f"ConfigSpace takes no beta distribution as wide as the elites of {listed(wide)}: narrower there.")
     return start.losing(*texts)

@@ -5,9 +5,9 @@ The schema, version 1:
 - ``schema``: 1. It rises when a key changes its meaning or goes away; new keys do not raise it.
 - ``title``: what was asked.
 - ``points``: a list, best first. Each has ``parameters`` (name to value; a parameter that does not exist under its
-  condition is absent), ``rank``, ``predicted_loss``, ``interval`` ([low, high], 90 %), ``p_diverge``,
-  ``expected_rank``, ``gain``, ``n_layers`` and ``hidden_units``, as a `RecommendedConfiguration` has them. What is
-  unknown is null; TOML has no null, so there it is absent.
+  condition is absent), ``rank`` (1 is to be tried first), and what to expect of it, as the trials of `warm_study` have
+  it: ``predicted_loss``, ``interval`` ([low, high], 90 %), ``p_diverge``, ``expected_rank``, ``gain``, ``n_layers``,
+  ``hidden_units`` and more. What is unknown is null; TOML has no null, so there it is absent.
 - ``space``: name to either ``choices`` or ``low``, ``high``, ``scale`` ("linear", "log" or "logit"; the values of a
   logit scale are logits already) and ``integer``. One with a condition has ``condition``: ``parent``, ``choices``.
 - ``priors``: name to ``centre`` and, of a number, ``mean`` and ``spread`` (shares of its axis), of a category
@@ -50,9 +50,7 @@ def document(start: WarmStart) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "title": start.title,
-        "points": [
-            {"parameters": point, **told} for point, told in zip(start.points, start.expectations, strict=True)
-        ],
+        "points": [{"parameters": point, **told} for point, told in zip(start.points, start.expectations, strict=True)],
         "space": {item.name: _range(item) for item in start.space.dimensions},
         "priors": {name: _prior(belief) for name, belief in start.priors.items()},
         "dropped": list(start.dropped),

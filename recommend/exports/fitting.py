@@ -155,7 +155,7 @@ def _dimension(name: str, entry: Any, start: WarmStart) -> Dimension:
     scale = ours.scale if ours and ours.scale in ("linear", "log", "logit") else "linear"
     if hasattr(entry, "log"):
         scale = "log" if entry.log else "linear"
-    integer = "Int" in type(entry).__name__ or isinstance(entry, tuple) and _whole(ours, low, high)
+    integer = "Int" in type(entry).__name__ or (isinstance(entry, tuple) and _whole(ours, low, high))
     if scale == "log" and low <= 0:
         raise ValueError(f"space[{name!r}]={entry!r} must be positive, as {name} is searched on a logarithmic scale.")
     return Dimension(name, scale, float(low), float(high), (), integer, condition)

@@ -17,9 +17,9 @@ class FrameExport(TextExport):
     Parameters
     ----------
     frame : DataFrame
-        A row a point, best first, index ``rank`` (1 is to be tried first). Columns: one a parameter, under its name; then
-        ``predicted_loss``, ``low`` and ``high`` (the 90 % interval), ``p_diverge``, ``expected_rank`` and ``gain``, as a
-        `RecommendedConfiguration` has them. Null where a parameter does not exist, or a loss is unknown.
+        A row a point, best first, index ``rank`` (1 is to be tried first). Columns: one a parameter, under its name;
+        then ``predicted_loss``, ``low`` and ``high`` (the 90 % interval), ``p_diverge``, ``expected_rank`` and
+        ``gain``, as a `RecommendedConfiguration` has them. Null where a parameter does not exist, or a loss is unknown.
     """
 
     frame: pd.DataFrame

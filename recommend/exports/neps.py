@@ -36,13 +36,16 @@ def to_neps(start: WarmStart) -> NepsExport:
     neps = load("neps", "neps", "neps")
     start = start.flat("neps")
     if len(start.points) > 1:
-        start = start.losing(f"NePS starts from one configuration, its prior: points 2 to {len(start.points)} are not in it.")
+        start = start.losing(
+            f"NePS starts from one configuration, its prior: {len(start.points) - 1} more are not in it."
+        )
     start = start.losing("NePS has three spreads of a prior; each parameter has the nearest.")
     first = start.points[0]
-    space = neps.PipelineSpace()
-    for item in start.space.dimensions:
-        parameter = _parameter(neps, item, first[item.name], start.priors[item.name])
-        space = space.add(parameter, name=item.name)
+    priors = start.priors
+    parameters = {
+        item.name: _parameter(neps, item, first[item.name], priors[item.name]) for item in start.space.dimensions
+    }
+    space = type("RecommendedSpace", (neps.PipelineSpace,), parameters)()
     return NepsExport(target="neps", points=start.points[:1], dropped=start.dropped, pipeline_space=space)
 
 

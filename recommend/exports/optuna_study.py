@@ -101,6 +101,4 @@ def to_optuna(start: WarmStart) -> OptunaExport:
 def _trial(params: Config, distributions: dict[str, BaseDistribution], value: float) -> FrozenTrial:
     from optuna.trial import create_trial
 
-    return create_trial(
-        params={name: params[name] for name in distributions}, distributions=distributions, value=value
-    )
+    return create_trial(params={name: params[name] for name in distributions}, distributions=distributions, value=value)

@@ -10,7 +10,7 @@ from ...features import unknown
 from .export import Export
 from .fitting import POLICIES, OnMismatch, fitted
 from .transforms import Transform, transformed
-from .warm_start import WarmStart, draft, narrowed, renamed
+from .warm_start import draft, narrowed, renamed
 
 if TYPE_CHECKING:
     from ..recommendation import Recommendation
@@ -30,6 +30,8 @@ TARGETS: Final = {
     "pandas": "frame",
 }
 """Target to the module that has its function ``to_<target>``; loaded when asked for."""
+TEXTS: Final = ("json", "yaml", "toml", "pandas", "wandb", "configspace")
+"""The targets whose export is a `TextExport`; those of the others are Python objects."""
 WITH_PRIOR: Final = ("configspace", "smac")
 """The targets whose space may have priors of two kinds, or none."""
 PRIORS: Final = ("normal", "beta")
@@ -107,4 +109,6 @@ def _check_options(target: str, space: object, on_mismatch: str, prior: str | No
     if prior is not None and prior not in PRIORS:
         raise unknown("prior", prior, PRIORS)
     if prior is not None and target not in WITH_PRIOR:
-        raise ValueError(f"prior={prior!r} is for {' and '.join(WITH_PRIOR)}, but the target is {target!r}; leave it out.")
+        raise ValueError(
+            f"prior={prior!r} is for {' and '.join(WITH_PRIOR)}, but the target is {target!r}; leave it out."
+        )

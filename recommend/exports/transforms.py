@@ -119,9 +119,7 @@ def _result(function: Callable[[Any], Any], value: float) -> float:
     return result if isinstance(result, Real) and math.isfinite(result) else math.nan
 
 
-def _changed(
-    start: WarmStart, name: str, function: Callable[[Any], Value], dimensions: list[Dimension]
-) -> WarmStart:
+def _changed(start: WarmStart, name: str, function: Callable[[Any], Value], dimensions: list[Dimension]) -> WarmStart:
     points, elites = (
         tuple(_with(config, name, function) for config in group) for group in (start.points, start.elites)
     )

@@ -62,5 +62,9 @@ def _parameter(item: Dimension) -> dict[str, Any]:
         return {"values": list(item.choices)}
     low, high = (round(end) if item.integer else end for end in (item.low, item.high))
     if item.scale == "log":
-        return {"distribution": "q_log_uniform_values" if item.integer else "log_uniform_values", "min": low, "max": high}
+        return {
+            "distribution": "q_log_uniform_values" if item.integer else "log_uniform_values",
+            "min": low,
+            "max": high,
+        }
     return {"distribution": "int_uniform" if item.integer else "uniform", "min": low, "max": high}

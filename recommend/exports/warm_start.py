@@ -138,7 +138,9 @@ def narrowed(start: WarmStart) -> WarmStart:
     for item in start.space.dimensions:
         values = [config[item.name] for config in (*start.elites, *start.points) if item.name in config]
         if not values:
-            texts.append(f"{item.name} exists in none of the best configurations: it is left out of the narrowed space.")
+            texts.append(
+                f"{item.name} exists in none of the best configurations: it is left out of the narrowed space."
+            )
         else:
             kept.append(_narrow(item, values))
     return replace(start, space=Space(tuple(kept), {}, {})).losing(*texts)
