@@ -134,7 +134,8 @@ def _draw_curve(curve: Curve, axis: dict[str, Any]) -> Figure:
     figure.update_traces(hovertemplate="%{x}: %{y:.4g}<extra></extra>")
     if curve.tolerance:
         figure.add_vrect(*curve.tolerance, fillcolor=COLOURS[2], opacity=0.18, line_width=0, layer="below")
-    figure.update_layout(height=220, showlegend=False, xaxis=along, yaxis=axis, margin={"l": 8, "r": 20, "t": 8, "b": 8})
+    margin = {"l": 8, "r": 20, "t": 8, "b": 8}
+    figure.update_layout(height=220, showlegend=False, xaxis=along, yaxis=axis, margin=margin)
     return figure
 
 
