@@ -16,9 +16,9 @@ from rnn_warmstart.training.initial import draw_parameters, hack_offsets  # noqa
 from rnn_warmstart.training.layer import Shape  # noqa: E402
 from rnn_warmstart.training.network import Layout, Network  # noqa: E402
 from rnn_warmstart.training.optimizers import OPTIMIZERS, clip_, update  # noqa: E402
-from rnn_warmstart.training.population import Population, columns  # noqa: E402
+from rnn_warmstart.training.population import Population, columns, train  # noqa: E402
 from rnn_warmstart.training.state import Member  # noqa: E402
-from rnn_warmstart.training.tasks import MemThru  # noqa: E402
+from rnn_warmstart.training.tasks import MemThru, ParensCounting, Rcf  # noqa: E402
 from torch import nn  # noqa: E402
 
 MODULES = {"rnn": nn.RNN, "irnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
@@ -299,12 +299,12 @@ class Model(nn.Module):
         return torch.cat([part.detach().reshape(-1) for part in parts])
 
 
-def loss_of(model, task, index_or_batch):
+def loss_of(model, task, batch):
     """Return the task's loss of one member's batch, by autograd."""
-    inputs = index_or_batch.inputs[:, 0]  # symbols [T, B] or numbers [T, I, B]
+    inputs = batch.inputs[:, 0]  # symbols [T, B] or numbers [T, I, B]
     one_hot = nn.functional.one_hot(inputs, task.n_in).to(torch.get_default_dtype()) if inputs.dim() == 2 else None
     outputs = model(inputs.transpose(1, 2) if one_hot is None else one_hot)
-    targets = columns(index_or_batch)
+    targets = columns(batch)
     if targets.is_floating_point():
         return nn.functional.mse_loss(outputs.permute(2, 0, 1).flatten(1), targets[0])
     heads = targets.view(-1, targets.shape[-1])  # [heads, S B]
@@ -337,6 +337,29 @@ def test_a_training_takes_the_trainers_path(architecture, fixed, name, double):
         population.step()
     torch.testing.assert_close(model.flat(layout), population.state.theta[0], rtol=1e-9, atol=1e-10)
     assert population.ended() == 1 and not population.state.diverged.item()
+
+
+def train_own(hparams, task, layout, seed):
+    """Train a model of PyTorch's modules on the data of the trainer's run of that seed; return its test loss."""
+    model, stream = Model(hparams, layout, task.scored), torch.tensor([[seed]])
+    apply(hparams, model.cell, model.readout, seed=seed)
+    descent = optimizer(hparams, model.parameters())
+    for step in range(descent.train_steps):
+        loss_of(model, task, task.training_batch(stream, torch.tensor([[step]]))).backward()
+        descent.step()
+    with torch.no_grad():
+        return loss_of(model, task, task.items(task.evaluation_items("eval")[None], stream)).item()
+
+
+@pytest.mark.parametrize("architecture", ["rnn", "lstm"])
+def test_a_whole_training_ends_where_the_trainers_ends(architecture, double):
+    task = Rcf(items=1000)
+    layout = Layout(architecture, 1, 8, task.n_in, task.n_out)
+    hparams = drawn(architecture, 7, optimizer="Adam", lr_init=0.02, optimizer_logit_momentum=2.0, train_steps=250)
+    [run] = train(task, layout, [Member(0, hparams, seed=4)], torch.zeros(()), 1)
+    assert run.eval_loss < 0.9 * task.trivial
+    # float64 rounding, grown over 250 steps
+    assert train_own(hparams, task, layout, seed=4) == pytest.approx(run.eval_loss, rel=1e-6)
 
 
 def test_a_step_clears_gradients_and_leaves_frozen_parameters_alone():
