@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Final
 
 import pandas as pd
@@ -11,6 +12,8 @@ from .moves import GROUPINGS
 
 SHOWN: Final = 12
 """Hyperparameters in a table."""
+CHOICES: Final = 4
+"""Choices of a category in a cell: those that the best part makes most often."""
 MOVING: Final = 3
 """Hyperparameters whose optimum is shown group by group."""
 NAMES: Final = {"task_type": "task", "architecture": "architecture", "n_layers": "depth", "max_params": "size"}
@@ -31,6 +34,11 @@ def importance_table(found: Findings) -> pd.DataFrame:
             pairs = zip(table[name], table[f"{name}_se"], strict=True)
             columns[title] = [with_error(value, error) for value, error in pairs]
     return pd.DataFrame(columns)
+
+
+def importance_legend(found: Findings) -> str:
+    """Return how to read `importance_table`."""
+    return (BY_SURROGATE if found.about["surrogate"] else "") + IN_THE_RUNS
 
 
 def region_table(found: Findings) -> pd.DataFrame:
@@ -59,7 +67,8 @@ def _regions(found: Findings, source: str) -> dict[str, dict[str, str]]:
 
 
 def _shares(part: pd.DataFrame, column: str) -> str:
-    return ", ".join(f"{choice} {share:.0%}" for choice, share in zip(part["choice"], part[column], strict=True))
+    first = part.head(CHOICES)
+    return ", ".join(f"{choice} {share:.0%}" for choice, share in zip(first["choice"], first[column], strict=True))
 
 
 def optimum_source(found: Findings) -> str:
@@ -127,7 +136,7 @@ def sections(found: Findings) -> list[tuple[str, str, pd.DataFrame]]:
     """Return every table that has rows: its title, how to read it, and the table."""
     source = "the surrogate's" if optimum_source(found) == "surrogate" else "the real"
     tables = [
-        (MATTER, IMPORTANCE, importance_table(found)),
+        (MATTER, importance_legend(found), importance_table(found)),
         (GOOD, REGIONS, region_table(found)),
         *(
             (f"Where the optimum is, by {NAMES[by]}", OPTIMUM.format(source=source), optimum_table(found, by))
@@ -141,11 +150,13 @@ def sections(found: Findings) -> list[tuple[str, str, pd.DataFrame]]:
 MATTER: Final = "Which hyperparameters matter"
 GOOD: Final = "Where the good regions are"
 HIDES: Final = "How much seed noise hides"
-IMPORTANCE: Final = (
+BY_SURROGATE: Final = (
     "Total effect and alone: share of the differences between a setup's configurations that the hyperparameter "
-    "explains, with its interactions and without, by the surrogate. In the runs: share that it explains alone, without "
-    "a surrogate, seed noise included. Trend: rank correlation with the loss, negative where more is better. Each is "
-    "the mean over setups with its standard error."
+    "explains, with its interactions and without, by the surrogate. "
+)
+IN_THE_RUNS: Final = (
+    "In the runs: share that the hyperparameter explains alone, without a surrogate, seed noise included. Trend: rank "
+    "correlation with the loss, negative where more is better. Each is the mean over setups with its standard error."
 )
 REGIONS: Final = (
     "The best 5 % of each setup: 10 to 90 % of their values, or the shares of their choices; all: the same of all "
@@ -182,4 +193,4 @@ def with_error(value: float, error: float, digits: int = 3) -> str:
 
 def group_name(group: object) -> str:
     """Return a group as text."""
-    return f"{group:,}" if isinstance(group, int) else str(group)
+    return f"{group:,}" if isinstance(group, Integral) else str(group)

@@ -13,6 +13,7 @@ is in S_total: a share of 1 is out of reach.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 import numpy as np
@@ -28,7 +29,9 @@ MOST_GROUPS: Final = 8
 Codes = NDArray[np.int64]
 
 
-def effects(sample: Sample, items: dict[str, Hyperparameter]) -> pd.DataFrame:
+def effects(
+    sample: Sample, items: dict[str, Hyperparameter], progress: Callable[[float], None] | None = None
+) -> pd.DataFrame:
     """Return the effect of each hyperparameter within setups, averaged over the setups that tell.
 
     A setup tells of a hyperparameter if at least 2 `GROUP` of its runs have it, in two groups or more.
@@ -40,7 +43,11 @@ def effects(sample: Sample, items: dict[str, Hyperparameter]) -> pd.DataFrame:
         ``trend`` (mean Spearman correlation with the loss's rank: negative if larger values are better; null for
         choices), ``trend_se``, ``setups`` (that tell). Null where unknown.
     """
-    rows = {name: _effect(sample, item) for name, item in items.items()}
+    rows = {}
+    for name, item in items.items():
+        rows[name] = _effect(sample, item)
+        if progress is not None:
+            progress(len(rows) / len(items))
     columns = ["explained", "explained_se", "trend", "trend_se", "setups"]
     return pd.DataFrame.from_dict(rows, orient="index", columns=columns)
 

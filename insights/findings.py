@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -17,14 +17,16 @@ from ..surrogate import Surrogate
 from .effects import GROUP, correlations, effects
 from .moves import moves
 from .probe import Probe
-from .regions import choices, ranges
+from .regions import LEAST, choices, ranges
 from .replicates import seed_noise
-from .sample import Sample, known_hyperparameters, mean_and_error
+from .sample import BEST, Sample, known_hyperparameters, mean_and_error, merge_hyperparameters
 
 TABLES: Final = (
     "importance", "ranges", "choices", "optimum_numbers", "optimum_choices", "optimum_explained", "seed_noise",
 )  # fmt: skip
 """The tables of the findings, by name."""
+TUNED: Final = -0.1
+"""Mean rank correlation of a run's `hyper_iter` with its loss below which a tuner is taken to have chosen the runs."""
 Progress = Callable[[float, str], None]
 
 
@@ -80,33 +82,32 @@ def find_insights(
     Raises
     ------
     ValueError
-        The corpus has no such task or architecture, or no run of both; the message names those it has.
+        The corpus has no such task or architecture, or no run of both; the message names those it has. Or the surrogate
+        takes for a choice what is a number here.
     """
     report = progress or (lambda share, what: None)
-    report(0.0, "reading the runs")
-    runs = _select(corpus.runs, task, arch)
-    items, notes = known_hyperparameters(runs), list[str]()
-    samples = {"runs": Sample.from_runs(runs)}
-    importance, probe = effects(samples["runs"], items).add_prefix("runs_"), None
-    notes += _notes_of_runs(runs, samples["runs"], importance)
-    if surrogate is None:
-        notes.append("No surrogate was asked: everything here is from the runs alone.")
-    else:
-        probe = Probe.of(surrogate, runs, seed)
-        notes += _notes_of_probe(probe, runs, corpus)
-    if probe is not None and len(probe.setups):
-        items = probe.surrogate.encoder.hyperparameters | items
-        samples["surrogate"] = probe.sample(lambda share: report(0.3 * share, "asking the surrogate"))
-        found = probe.importance(lambda share: report(0.3 + 0.7 * share, "asking the surrogate"))
+    runs, items = _select(corpus.runs, task, arch), known_hyperparameters(corpus.runs)
+    probe = None if surrogate is None else Probe.of(surrogate, runs, seed)
+    asked = probe is not None and len(probe.setups) > 0
+    samples, middle = {"runs": Sample.from_runs(runs)}, 0.2 if asked else 0.5
+    importance = effects(samples["runs"], items, _part(report, "reading the runs", 0, middle)).add_prefix("runs_")
+    if probe is not None and asked:
+        items = merge_hyperparameters(items, probe.surrogate.encoder.hyperparameters)
+        samples["surrogate"] = probe.sample(_part(report, "asking the surrogate", 0.2, 0.4))
+        found = probe.importance(_part(report, "asking the surrogate", 0.4, 0.9))
         importance = found.join(importance, how="outer")
-    tables = _tables(samples, items, importance) | {"seed_noise": seed_noise(runs)}
-    if tables["seed_noise"].empty:
-        notes.append("Too few configurations were trained with several seeds: what seed noise hides is not known.")
-    report(1.0, "done")
-    asked = "surrogate" in samples
+    summarising = _part(report, "summarising", 0.9 if asked else 0.5, 1)
+    tables = _tables(samples, items, importance, summarising) | {"seed_noise": seed_noise(runs)}
     about = {"task": task, "arch": arch, "runs": len(runs), "setups": len(runs[list(SETUP)].drop_duplicates())}
     about |= {"corpus_sha256": corpus.sha256, "surrogate": asked, "seed": seed}
+    chosen = {what for what, value in (("task", task), ("architecture", arch)) if value is not None}
+    notes = [*_notes_of_runs(runs, samples["runs"], tables, chosen), *_notes_of_surrogate(probe, corpus)]
     return Findings(about, {name: tables[name] for name in TABLES}, tuple(notes))
+
+
+def _part(report: Progress, what: str, start: float, end: float) -> Callable[[float], None]:
+    """Return a progress function of the share of one part."""
+    return lambda share: report(start + share * (end - start), what)
 
 
 def _select(runs: pd.DataFrame, task: str | None, arch: str | None) -> pd.DataFrame:
@@ -123,14 +124,18 @@ def _select(runs: pd.DataFrame, task: str | None, arch: str | None) -> pd.DataFr
 
 
 def _tables(
-    samples: dict[str, Sample], items: dict[str, Hyperparameter], importance: pd.DataFrame
+    samples: dict[str, Sample],
+    items: dict[str, Hyperparameter],
+    importance: pd.DataFrame,
+    progress: Callable[[float], None],
 ) -> dict[str, pd.DataFrame]:
     """Return every table but the seed noise."""
-    parts = [(ranges(sample, items), choices(sample, items), *moves(sample, items)) for sample in samples.values()]
+    parts = []
+    for number, sample in enumerate(samples.values()):
+        parts.append((ranges(sample, items), choices(sample, items), *moves(sample, items)))
+        progress((number + 1) / len(samples))
     stacked = [
-        pd.concat(
-            [table.assign(source=source) for source, table in zip(samples, tables, strict=True)], ignore_index=True
-        )
+        pd.concat([table.assign(source=name) for name, table in zip(samples, tables, strict=True)], ignore_index=True)
         for tables in zip(*parts, strict=True)
     ]
     return {"importance": _importance(importance, items)} | dict(zip(TABLES[1:-1], stacked, strict=True))
@@ -152,41 +157,44 @@ _IMPORTANCE: Final = [
 ]  # fmt: skip
 
 
-def _notes_of_runs(runs: pd.DataFrame, sample: Sample, importance: pd.DataFrame) -> list[str]:
-    notes = []
-    if not importance["runs_explained"].notna().any():
-        notes.append(
-            f"No setup has {2 * GROUP} random runs of different values: importance from the runs alone is not known."
+def _notes_of_runs(
+    runs: pd.DataFrame, sample: Sample, tables: dict[str, pd.DataFrame], asked: set[str]
+) -> Iterator[str]:
+    if not tables["importance"]["runs_explained"].notna().any():
+        yield f"No setup has {2 * GROUP} random runs of different values: importance from the runs alone is not known."
+    if sample.best.sum() < LEAST:
+        yield (
+            f"Fewer than {LEAST} random runs are among the best {BEST:.0%} of their setup: where the best lie is not "
+            f"known from the runs alone."
         )
-    if not sample.best.any():
-        notes.append("No setup has 10 random runs: where the best runs lie is not known from the runs alone.")
     for column, what in zip(SETUP, ("architecture", "task", "depth", "size"), strict=True):
-        if runs[column].nunique() == 1:
-            notes.append(
-                f"There is one {what} only ({runs[column].iloc[0]}): how the optimum moves with it is not known."
-            )
+        if runs[column].nunique() == 1 and what not in asked:
+            yield f"There is one {what} only ({runs[column].iloc[0]}): how the optimum moves with it is not known."
     if "hyper_iter" in sample.table and sample.table["hyper_iter"].notna().all():
         order = sample.table["hyper_iter"].to_numpy(np.float64)
         mean, error, _ = mean_and_error(correlations(order, sample.quantiles, sample.setups))
-        if mean < -0.1 and mean < -3 * error:
-            notes.append(
+        if mean < TUNED and mean < -3 * error:
+            yield (
                 f"Later runs of a setup are better (mean rank correlation {mean:.2f}): a tuner chose them, so what the "
                 f"runs alone say of a hyperparameter is partly what the tuner changed at the same time."
             )
-    return notes
+    if tables["seed_noise"].empty:
+        yield "Too few configurations were trained with several seeds: what seed noise hides is not known."
 
 
-def _notes_of_probe(probe: Probe, runs: pd.DataFrame, corpus: Corpus) -> list[str]:
-    notes = []
-    if not len(probe.setups):
-        notes.append(
+def _notes_of_surrogate(probe: Probe | None, corpus: Corpus) -> Iterator[str]:
+    if probe is None:
+        yield "No surrogate was asked: everything here is from the runs alone."
+        return
+    if probe.setups.empty:
+        yield (
             "The surrogate knows none of these setups: what it says is left out. Fit one on these runs with "
             "`rnn-warmstart fit --corpus FILE --out DIR` and give --models DIR."
         )
+        return
     fitted = probe.surrogate.corpus.get("sha256")
     if fitted is not None and fitted != corpus.sha256:
-        notes.append("The surrogate was fitted on other runs than these.")
-    return notes
+        yield "The surrogate was fitted on other runs than these."
 
 
 def _plain(row: dict[Any, Any]) -> dict[str, Any]:

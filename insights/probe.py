@@ -21,14 +21,14 @@ from .sensitivity import Indices, latin_hypercube, sobol_indices
 
 SETUPS: Final = 180
 """Setups that a sample is drawn from, at most."""
-CONFIGURATIONS: Final = 100
-"""Random configurations of each."""
+CONFIGURATIONS: Final = (100, 1000)
+"""Random configurations of each: fewest, and most where there are fewer setups."""
 BATCH: Final = 24
 """Setups in one call of the surrogate."""
 STUDIED: Final = 72
 """Setups whose importance is computed, at most: the first of the same order."""
-PAIRS: Final = 32
-"""Pairs of configurations for the importance in each."""
+PAIRS: Final = (32, 512)
+"""Pairs of configurations for the importance in each: fewest, and most where there are fewer setups."""
 PARTS: Final = ("both", "trees", "networks")
 """What is asked: the surrogate, and the two kinds of models that it is the mean of."""
 Progress = Callable[[float], None]
@@ -68,17 +68,18 @@ class Probe:
     def sample(self, progress: Progress | None = None) -> Sample:
         """Return random configurations of every setup, ranked by the surrogate within it."""
         tables, scores, encoder = [], [], self.surrogate.encoder
+        size = _each(CONFIGURATIONS, SETUPS, len(self.setups))
         for number, query in enumerate(self._queries(len(self.setups))):
-            units = latin_hypercube(CONFIGURATIONS, len(query.space.dimensions), self._rng(number, 0))
+            units = latin_hypercube(size, len(query.space.dimensions), self._rng(number, 0))
             tables.append(pd.DataFrame(query_rows(query, units)))
         for start in range(0, len(tables), BATCH):
             batch = pd.concat(tables[start : start + BATCH], ignore_index=True)
             scores.append(self.surrogate.score(encoder.transform(batch)))
             _report(progress, start + BATCH, len(tables))
-        by_setup = np.concatenate(scores).reshape(-1, CONFIGURATIONS)
+        by_setup = np.concatenate(scores).reshape(-1, size)
         ranks = np.argsort(np.argsort(by_setup, axis=1, kind="stable"), axis=1, kind="stable")
         table = pd.concat(tables, ignore_index=True).astype(dict.fromkeys(SETUP[2:], np.int64))
-        return Sample(table, (ranks.reshape(-1) + 0.5) / CONFIGURATIONS)
+        return Sample(table, (ranks.reshape(-1) + 0.5) / size)
 
     def importance(self, progress: Progress | None = None) -> pd.DataFrame:
         """Return Sobol's effects of every hyperparameter on the ranking score, averaged over setups.
@@ -94,8 +95,9 @@ class Probe:
         """
         found: dict[str, list[tuple[float, ...]]] = {}
         studied = min(STUDIED, len(self.setups))
+        pairs = _each(PAIRS, STUDIED, studied)
         for number, query in enumerate(self._queries(studied)):
-            indices = self._indices(query, number)
+            indices = self._indices(query, pairs, number)
             values = np.vstack([indices.total, indices.main[:1]]).T
             for dimension, row in zip(query.space.dimensions, values, strict=True):
                 found.setdefault(dimension.name, []).append(tuple(row))
@@ -106,11 +108,11 @@ class Probe:
             columns=["total", "total_se", "main", "main_se", "trees", "networks", "setups"],
         )
 
-    def _indices(self, query: Query, number: int) -> Indices:
+    def _indices(self, query: Query, pairs: int, number: int) -> Indices:
         def judge(units: Floats) -> Floats:
             return score_parts(self.surrogate, self.surrogate.encoder.transform(query_rows(query, units)))
 
-        return sobol_indices(judge, len(query.space.dimensions), PAIRS, self._rng(number, 1))
+        return sobol_indices(judge, len(query.space.dimensions), pairs, self._rng(number, 1))
 
     def _queries(self, first: int) -> list[Query]:
         asked = self.setups[:first].itertuples(index=False, name=None)
@@ -134,6 +136,12 @@ def score_parts(surrogate: Surrogate, matrix: Floats) -> Floats:
 def _summary(values: Floats) -> list[float]:
     (total, error, n), (main, main_error, _) = mean_and_error(values[:, 0]), mean_and_error(values[:, 3])
     return [total, error, main, main_error, *(mean_and_error(values[:, part])[0] for part in (1, 2)), n]
+
+
+def _each(limits: tuple[int, int], setups: int, asked: int) -> int:
+    """Return how many of each setup: the fewest where all `setups` are asked about, more where there are fewer."""
+    fewest, most = limits
+    return min(most, fewest * setups // asked)
 
 
 def _report(progress: Progress | None, done: int, total: int) -> None:

@@ -72,4 +72,4 @@ def _choices(item: Hyperparameter, codes: Floats, sample: Sample) -> list[list[o
     if best.sum() < LEAST:
         return []
     made = zip(item.choices, best / best.sum(), everyone / everyone.sum(), strict=True)
-    return [[item.name, choice, int(best.sum()), float(share), float(usual)] for choice, share, usual in made]
+    return [[item.name, choice, int(best.sum()), float(share), float(usual)] for choice, share, usual in made if usual]

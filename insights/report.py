@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ..pages import Page
-from .digest import GOOD, HIDES, IMPORTANCE, MATTER, NOISE, OPTIMUM, REGIONS, moving, optimum_source, sections
+from .digest import GOOD, HIDES, MATTER, NOISE, OPTIMUM, REGIONS, importance_legend, moving, optimum_source, sections
 from .figures import choice_figure, favourite_figure, importance_figure, noise_figure, optimum_figure, region_figure
 from .findings import Findings
 
@@ -21,7 +21,7 @@ def make_page(found: Findings) -> Page:
     page = Page("What the runs say about hyperparameters", _introduction(found))
     tables = {title: frame for title, _, frame in sections(found)}
     if MATTER in tables:
-        page.add_text(IMPORTANCE, heading=MATTER)
+        page.add_text(importance_legend(found), heading=MATTER)
         alt = _alt(
             "Bars of the importance of each hyperparameter, the largest on top.", tables[MATTER]["hyperparameter"]
         )

@@ -82,6 +82,37 @@ def known_hyperparameters(runs: pd.DataFrame) -> dict[str, Hyperparameter]:
     return {name: Hyperparameter.from_values(name, runs[HP_PREFIX + name]) for name in names}
 
 
+def merge_hyperparameters(
+    corpus: dict[str, Hyperparameter], surrogate: dict[str, Hyperparameter]
+) -> dict[str, Hyperparameter]:
+    """Return the hyperparameters of both, so that the values of both can be encoded.
+
+    A category has the choices of both; a number on different scales is compared on the linear one.
+
+    Raises
+    ------
+    ValueError
+        A hyperparameter is a number in one and a category in the other.
+    """
+    both = {name: _merge(item, surrogate[name]) for name, item in corpus.items() if name in surrogate}
+    return surrogate | corpus | both
+
+
+def _merge(one: Hyperparameter, other: Hyperparameter) -> Hyperparameter:
+    if (one.scale == "category") != (other.scale == "category"):
+        raise ValueError(
+            f"{one.name} is a {_kind(one)} in the corpus, but a {_kind(other)} in the models; give models that were "
+            f"fitted on runs like these, or none."
+        )
+    scale = one.scale if one.scale == other.scale else "linear"
+    choices = tuple(sorted({*one.choices, *other.choices}))
+    return Hyperparameter(one.name, scale, one.integer and other.integer, choices)
+
+
+def _kind(item: Hyperparameter) -> str:
+    return "choice" if item.scale == "category" else "number"
+
+
 def decode(item: Hyperparameter, numbers: Floats) -> Floats:
     """Turn numbers on a hyperparameter's scale back into its values; whole ones are rounded, NaN stays."""
     values = np.exp(numbers) if item.scale == "log" else np.asarray(numbers, dtype=np.float64)

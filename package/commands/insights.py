@@ -50,6 +50,7 @@ def insights(
     try:
         if html is not None:
             check_plotly()
+            _check_folder(html)
         with ReadingBar(verb="") as bar:
             table, surrogate = _load(corpus, models, bar)
             found = find_insights(
@@ -83,6 +84,11 @@ def _load(corpus: Path | None, models: Path | None, bar: ReadingBar) -> tuple[Co
     if corpus is None and models is not None and (models / RUNS).is_file():
         corpus = models / RUNS
     return (load_builtin() if corpus is None else read_corpus(corpus, progress=bar)), surrogate
+
+
+def _check_folder(html: Path) -> None:
+    if not html.parent.is_dir():
+        raise FileNotFoundError(f"There is no folder {html.parent} for {html.name}; make it first.")
 
 
 def _exit_code(error: Exception) -> int:
