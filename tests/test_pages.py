@@ -1,4 +1,4 @@
-"""Pages, the report on one, and the commands report and seed, with the shipped models; in a browser: test_browser.py."""
+"""Pages, the report on one, and the commands report and seed, with the shipped models. In a browser: test_browser."""
 
 from __future__ import annotations
 
