@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from .values import as_objects, compact, repair, repair_text, to_number
+from .values import as_objects, compact, repair, repair_text, to_number, whole_characters
 
 TOGETHER: Final = 4096
 """Rows that are read together: few enough to stay in the processor's cache."""
@@ -89,7 +89,7 @@ class Column:
         return objects
 
     def _texts(self, rows: int, repaired: bool) -> pd.Series:
-        words = [repair(word) if repaired and not word.isascii() else word for word in self._codes]
+        words = [word if word.isascii() else _readable(word, repaired) for word in self._codes]
         known = dict(zip(dict.fromkeys(words), range(len(words)), strict=False))
         merged = np.array([*map(known.__getitem__, words), -1], dtype=np.int32)  # repaired words may coincide
         codes = self._fill(np.full(rows, -1, dtype=np.int32))
@@ -106,6 +106,10 @@ class Column:
         for where, values in self._parts:
             column[where] = values
         return column
+
+
+def _readable(word: str, repaired: bool) -> str:
+    return whole_characters(repair(word) if repaired else word)
 
 
 class NumberColumn(Column):

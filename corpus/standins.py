@@ -16,6 +16,7 @@ import numpy as np
 
 from .columns import TOGETHER
 from .errors import CorpusError
+from .values import whole_characters
 
 Take = Callable[[tuple[str, ...], list[tuple[Any, ...]]], None]
 """What takes the names of the columns and some rows."""
@@ -209,7 +210,7 @@ def _as_text(value: object) -> str:
         value = value.decode("latin1")
     if not isinstance(value, str):
         raise Refused(f"gives {type(value).__name__} where a name belongs")
-    return value
+    return whole_characters(value)
 
 
 def _as_bytes(value: object) -> bytes:

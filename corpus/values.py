@@ -45,10 +45,22 @@ def compact(objects: NDArray[np.object_]) -> pd.Series:
 
 
 def decode_text(value: object) -> str | None:
-    """Return text as str (bytes as UTF-8, else as Latin-1), None for anything that is not text or is empty."""
+    """Return text as str (bytes as UTF-8, else as Latin-1), None for anything that is not text or is empty.
+
+    Half a character (a lone surrogate, as JSON's ``"\\ud800"`` spells it), which no file can hold, becomes U+FFFD.
+    """
     if isinstance(value, bytes):
         value = repair(value.decode("latin1"))
-    return str(value) if isinstance(value, str) and value else None
+    return whole_characters(str(value)) if isinstance(value, str) and value else None
+
+
+def whole_characters(text: str) -> str:
+    """Return text with U+FFFD for every lone surrogate."""
+    try:
+        text.encode()
+        return text
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def repair_text(objects: NDArray[np.object_]) -> NDArray[np.object_]:
