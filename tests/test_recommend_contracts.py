@@ -74,16 +74,11 @@ CHILD, PARENT = "recurrent_matrix_scale_c", "recurrent_matrix_init_type"
 def run_optuna(export, folder):
     import optuna
 
-    seen = []
-
-    def objective(trial):
-        config = {name: trial._suggest(name, item) for name, item in export.distributions.items()}
-        seen.append(config)
-        return loss(config)
-
     study = export.enqueue(optuna.create_study(sampler=optuna.samplers.TPESampler(seed=0)))
-    study.optimize(objective, n_trials=TRIALS + 1)
-    return seen
+    for _ in range(TRIALS + 1):
+        trial = study.ask(export.distributions)
+        study.tell(trial, loss(trial.params))
+    return [trial.params for trial in study.trials]
 
 
 def run_smac(export, folder):
@@ -244,12 +239,10 @@ def test_cmaes_starts_from_the_elites(found):
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             sampler = optuna.samplers.CmaEsSampler(seed=0, n_startup_trials=0, **options)
         study = optuna.create_study(sampler=sampler)
-        study.optimize(lambda trial: loss_of(trial), n_trials=60)
+        for _ in range(60):
+            trial = study.ask({name: export.distributions[name] for name in names})
+            study.tell(trial, trial.params["forget_gate_bias_hack"])
         return [math.log(trial.params["lr"]) for trial in study.trials[1:]]
-
-    def loss_of(trial):
-        values = [trial._suggest(name, export.distributions[name]) for name in names]
-        return float(values[1])
 
     best = [math.log(trial.params["lr"]) for trial in export.study.trials[:6]]
     centre = sum(best) / len(best)

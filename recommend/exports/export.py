@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
+from ...corpus.atomic import write_atomically
 from ...features.dimension import Value
 
 
@@ -47,14 +47,9 @@ class TextExport(Export):
     def write(self, path: str | os.PathLike[str]) -> Path:
         """Write the text to a file, UTF-8; whoever reads meanwhile sees the old file or the whole new one."""
         goal = Path(path)
-        handle, name = tempfile.mkstemp(dir=goal.parent, prefix=f".{goal.name}.")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(self.text)
-            os.replace(name, goal)
-        except BaseException:
-            os.unlink(name)
-            raise
+        if not goal.parent.is_dir():
+            raise FileNotFoundError(f"The folder {goal.parent} does not exist; make it, or write elsewhere.")
+        write_atomically(goal, self.text.encode())
         return goal
 
 

@@ -95,6 +95,7 @@ def _moved(start: WarmStart, item: Dimension, how: tuple[Callable[[Any], Value],
     if item.scale == "category":
         return _spelled(start, item, {choice: function(choice) for choice in item.choices})
     probes = item.values(np.linspace(0, 1, PROBES))
+    probes[[0, -1]] = item.low, item.high  # exactly, as a point may lie there
     results = [_result(function, round(x) if item.integer else float(x)) for x in probes]
     steps = np.sign(np.diff(np.array(results, dtype=np.float64)))[np.diff(probes) != 0]
     if not (steps > 0).all() and not (steps < 0).all():
