@@ -124,7 +124,7 @@ def noise_table(found: Findings) -> pd.DataFrame:
         {
             "of": [group_name(group) for group in table["group"]],
             "configurations": [f"{count:,}" for count in table["configurations"]],
-            "hidden": [with_error(*pair, digits=2) for pair in zip(table["hidden"], table["hidden_se"], strict=True)],
+            "hidden": [with_error(*pair) for pair in zip(table["hidden"], table["hidden_se"], strict=True)],
             "order kept": [percent(value) for value in table["order_kept"]],
             "spread": [percent(value) for value in table["spread"]],
             "of good ones": [percent(value) for value in table["spread_good"]],
@@ -184,11 +184,11 @@ def percent(value: float) -> str:
     return "-" if value != value else f"{value:.1%}"
 
 
-def with_error(value: float, error: float, digits: int = 3) -> str:
-    """Return a number with its standard error, or a dash."""
+def with_error(value: float, error: float) -> str:
+    """Return a number with its standard error, two decimals, or a dash."""
     if value != value:
         return "-"
-    return f"{value:.{digits}f}" + ("" if error != error else f" ± {error:.{digits}f}")
+    return f"{value:.2f}" + ("" if error != error else f" ± {error:.2f}")
 
 
 def group_name(group: object) -> str:

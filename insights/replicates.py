@@ -1,7 +1,7 @@
 """How much seed noise hides: from configurations that were trained with several seeds.
 
-Notation: score y (normal score of a run's rank in its setup) of configuration c in setup s; n_c of its runs; one-way
-analysis of variance with configurations nested in setups:
+Notation: score y of a run (its loss score: normal score of its rank among the task's runs, `surrogate.targets`) of
+configuration c in setup s; n_c runs of it; one-way analysis of variance with configurations nested in setups:
 
     S_seed   = sum over runs of (y - mean_c)^2,               df_seed   = sum (n_c - 1),
     S_config = sum over configurations of n_c (mean_c - mean_s)^2, df_config = sum (C_s - 1),
@@ -13,8 +13,9 @@ with C_s configurations and N_s runs in setup s. The components of variance are 
     hidden = v_seed / (v_seed + v_config),
 
 1 minus the intraclass correlation: the share of the differences between single runs of a setup that another seed would
-not repeat. Its standard error is the jackknife's over setups. For scores that are normal, two configurations keep their
-order under other seeds with the probability 1/2 + arcsin(1 - hidden) / pi (Sheppard 1899).
+not repeat. Its standard error is the jackknife's over setups. (Ranks within the setup would not do: its few
+configurations lie in clumps, and ranks stretch clumps.) For scores that are normal, two configurations keep their order
+under other seeds with the probability 1/2 + arcsin(1 - hidden) / pi (Sheppard 1899).
 """
 
 from __future__ import annotations
@@ -23,11 +24,10 @@ from typing import Final
 
 import numpy as np
 import pandas as pd
-from scipy.special import ndtri
 
 from ..corpus.schema import SETUP
 from ..surrogate.noise import repeated_runs
-from ..surrogate.targets import random_runs, rank_quantiles, setup_codes, usable_loss
+from ..surrogate.targets import LossScale, random_runs, rank_quantiles, setup_codes, usable_loss
 from .sample import Floats
 
 GROUPINGS: Final = ("all", "task_type", "architecture")
@@ -67,15 +67,15 @@ def configurations(runs: pd.DataFrame) -> pd.DataFrame:
     """Return one row for each repeated random configuration.
 
     That is: the columns of its setup, ``setup`` (its number), ``runs``, ``mean`` and ``squares`` (of its scores: sum of
-    squared deviations), ``quantile`` (mean), ``spread`` (null if two finite losses are lacking or their mean is not
-    positive), ``split``.
+    squared deviations), ``quantile`` (mean rank quantile in the setup), ``spread`` (null if two finite losses are
+    lacking or their mean is not positive), ``split``.
     """
     keys = repeated_runs(runs).to_numpy()
     rows = np.flatnonzero((keys >= 0) & random_runs(runs))
-    quantile, loss = rank_quantiles(runs)[rows], usable_loss(runs)[rows]
+    loss, score = usable_loss(runs)[rows], LossScale.fit(runs).scores(runs)[rows]
     finite = np.isfinite(loss)
     table = runs[list(SETUP)].iloc[rows].assign(
-        setup=setup_codes(runs)[rows], quantile=quantile, score=ndtri(quantile),
+        setup=setup_codes(runs)[rows], quantile=rank_quantiles(runs)[rows], score=score,
         loss=np.where(finite, loss, np.nan), finite=finite,
     )  # fmt: skip
     groups = table.groupby(keys[rows])

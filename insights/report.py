@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import pandas as pd
+
 from ..pages import Page
 from .digest import GOOD, HIDES, MATTER, NOISE, OPTIMUM, REGIONS, importance_legend, moving, optimum_source, sections
 from .figures import choice_figure, favourite_figure, importance_figure, noise_figure, optimum_figure, region_figure
@@ -26,7 +28,7 @@ def make_page(found: Findings) -> Page:
             "Bars of the importance of each hyperparameter, the largest on top.", tables[MATTER]["hyperparameter"]
         )
         page.add_figure(importance_figure(found), alt, "Importance, with standard errors over setups")
-        page.add_table(tables[MATTER], "The most important hyperparameters")
+        page.add_table(_with_models(tables[MATTER], found), "The most important hyperparameters")
     if GOOD in tables:
         _add_regions(page, found)
         page.add_table(tables[GOOD], "Values of the best 5 % and of all")
@@ -42,6 +44,13 @@ def make_page(found: Findings) -> Page:
     if found.notes:
         page.add_text(*found.notes, heading="What to keep in mind")
     return page
+
+
+def _with_models(table: pd.DataFrame, found: Findings) -> pd.DataFrame:
+    """Add what the surrogate's two kinds of models say alone: where they disagree, it does not know."""
+    effects = found.tables["importance"].head(len(table))
+    kinds = {"by trees alone": effects["trees"], "by networks alone": effects["networks"]}
+    return table.assign(**{title: values.round(2) for title, values in kinds.items() if values.notna().any()})
 
 
 def _introduction(found: Findings) -> str:

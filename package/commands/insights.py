@@ -123,7 +123,7 @@ def _print(found: Findings) -> None:
     console = Console(markup=False, highlight=False)
     for title, legend, frame in sections(found):
         console.print(title, style="bold")
-        table = Table(box=SIMPLE_HEAD, pad_edge=False)
+        table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
         for column in frame:
             table.add_column(str(column), overflow="fold")
         for row in frame.itertuples(index=False):
