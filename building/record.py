@@ -80,7 +80,7 @@ class BuildRecord:
         return all(sha256_of(self._folder / output) == found for output, found in entry["outputs"].items())
 
     def _write(self) -> None:
-        text = json.dumps({"format": FORMAT, "steps": self._steps}, indent=1) + "\n"
+        text = json.dumps({"format": FORMAT, "steps": self._steps}, indent=1, sort_keys=True) + "\n"
         write_atomically(self._folder / RECORD, text.encode())
 
 
