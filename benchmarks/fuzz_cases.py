@@ -154,7 +154,7 @@ def pickle_bombs() -> tuple[bytes, ...]:
         _row_with(b"\x80\x02" + b"]" * n + b"a" * (n - 1)),
         _row_with(b"}K\x01" * n + b"}" + b"s" * n),
         _row_with(b"](" + b"K\x01" * n + b"e"),
-        _row_with(b"]q\x63" + b"h\x63h\x63\x86q\x63" * 25),
+        _row_with(b"]q\x63" + b"0h\x63h\x63\x86q\x63" * 25),
         row[:-1] + b"0" * 9 + b".",
     )
 

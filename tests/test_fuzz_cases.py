@@ -1,0 +1,77 @@
+"""Files that the fuzz harness found or tries: each is read correctly, or refused with the documented error."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from random import Random
+
+import pytest
+from fuzz_cases import good_case, json_case, map_case, pickle_case, write_case
+from fuzz_targets import CHECKS, DOCUMENTED, SUFFIXES
+from rnn_warmstart.corpus import CorpusError, configurations, read_corpus
+
+FOLDER = Path(__file__).parent / "assets" / "fuzz"
+ENDS = {
+    "pickle-half-a-character-as-architecture.p": None,
+    "pickle-half-a-character-as-value.p": None,
+    "pickle-half-a-character-as-name.p": None,
+    "pickle-lists-shared-to-a-depth-of-25.p": None,
+    "pickle-counted-bytes.p": "not a readable pickle|wants more memory",
+    "pickle-memo-index.p": "not a readable pickle|wants more memory",
+    "json-half-a-character.jsonl": None,
+    "json-deep.jsonl": "is not readable as jsonl",
+    "json-many-digits.jsonl": "is not readable as jsonl",
+    "archive-zipped-three-times.tar.gz": "is damaged or no archive",
+    "archive-sparse.tar.gz": "is a link, a device or sparse",
+    "archive-long-name.tar.gz": "is larger than it declares, or than what is read",
+    "archive-declares-too-much.tar.gz": "declares 8,796,093,022,208 bytes",
+    "archive-good.tar.gz": None,
+}
+"""File to the error that reading it ends in, None where it is read."""
+
+
+def test_every_file_has_an_end() -> None:
+    assert {path.name for path in FOLDER.iterdir() if path.is_file() and path.suffix != ".py"} == set(ENDS)
+
+
+@pytest.mark.parametrize("name", ENDS)
+def test_files_end_as_documented(name: str, tmp_path: Path) -> None:
+    path, why = Path(shutil.copy(FOLDER / name, tmp_path)), ENDS[name]
+    check = CHECKS[name.partition("-")[0]]
+    if why is None:
+        check(path)
+    else:
+        with pytest.raises(CorpusError, match=why):
+            check(path)
+    assert [left.name for left in tmp_path.iterdir()] == [name]
+
+
+def test_half_characters_become_the_replacement_character() -> None:
+    value = read_corpus(FOLDER / "pickle-half-a-character-as-value.p").runs
+    name = read_corpus(FOLDER / "pickle-half-a-character-as-name.p").runs
+    assert [*configurations(value), *configurations(name)] == [{"x": "a\ufffd"}, {"x\ufffd": 1}]
+
+
+@pytest.mark.parametrize("target", sorted(set(CHECKS) - {"models"}))
+def test_the_harness_reads_good_files_correctly(target: str, tmp_path: Path) -> None:
+    path = tmp_path / f"good{SUFFIXES[target]}"
+    write_case(target, good_case(target), path)
+    CHECKS[target](path)
+
+
+@pytest.mark.parametrize(("target", "make"), [("pickle", pickle_case), ("json", json_case), ("map", map_case)])
+def test_some_cases_of_the_harness(target: str, make: object, tmp_path: Path) -> None:
+    ends = set()
+    for number in range(60):
+        path = tmp_path / f"case{SUFFIXES[target]}"
+        content = make(Random(f"test/{target}/{number}"))  # type: ignore[operator]
+        if len(content) > 10**5:
+            continue
+        path.write_bytes(content)
+        try:
+            CHECKS[target](path)
+            ends.add("correct")
+        except DOCUMENTED:
+            ends.add("refused")
+    assert ends == {"correct", "refused"}
