@@ -8,7 +8,7 @@ configuration c in setup s; n_c runs of it; one-way analysis of variance with co
     n_0      = (N - sum_s sum_c n_c^2 / N_s) / df_config,
 
 with C_s configurations and N_s runs in setup s. The components of variance are v_seed = S_seed / df_seed and v_config =
-(S_config / df_config - v_seed) / n_0, cut at 0 (Searle, Casella and McCulloch 1992, section 3.6). *Hidden* is
+(S_config / df_config - v_seed) / n_0, cut at 0 (Searle, Casella and McCulloch 1992, chapter 3). *Hidden* is
 
     hidden = v_seed / (v_seed + v_config),
 

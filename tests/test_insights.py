@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -10,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rnn_warmstart.__main__ import app
-from rnn_warmstart.corpus import CorpusError, as_corpus, write_parquet
+from rnn_warmstart.corpus import as_corpus, write_parquet
 from rnn_warmstart.corpus.schema import SETUP
 from rnn_warmstart.features import Hyperparameter
 from rnn_warmstart.insights import TABLES, find_insights, probe
@@ -24,6 +26,7 @@ from rnn_warmstart.surrogate.targets import LossScale
 from scipy.stats import spearmanr
 from typer.testing import CliRunner
 
+ROOT = Path(__file__).parents[1]
 OPTIMA = {"text8": 1e-3, "rcf": 1e-1}
 """Where the loss of `make_runs` is lowest, learning rate."""
 
@@ -402,7 +405,19 @@ def test_wrong_arguments_end_with_a_message(file, arguments, code, message):
 def test_a_missing_corpus_and_a_missing_plotly_are_named(file, monkeypatch):
     done = run("--corpus", "/nowhere.parquet")
     assert done.exit_code == 1 and "does not exist" in done.stderr
-    assert issubclass(CorpusError, ValueError)
-    monkeypatch.setitem(__import__("sys").modules, "plotly", None)
+    monkeypatch.setitem(sys.modules, "plotly", None)
     done = run("--corpus", file, "--html", file.with_name("page.html"))
     assert done.exit_code == 1 and "rnn-warmstart[pages]" in done.stderr
+
+
+# ---- its place ----
+
+
+def test_insights_import_downwards_and_only_the_command_imports_them():
+    folders = ("corpus", "features", "surrogate", "recommend", "pages", "training", "package", "insights")
+    sources = {path: path.read_text() for folder in folders for path in (ROOT / folder).rglob("*.py")}
+    above = {path.name for path, text in sources.items() if "from ..insights" in text}
+    assert above == {"insights.py"}
+    mine = "".join(text for path, text in sources.items() if path.parent.name == "insights")
+    imported = {line.split()[1].split(".")[2] for line in mine.splitlines() if line.startswith("from ..")}
+    assert imported <= {"corpus", "features", "surrogate", "recommend", "pages"}
