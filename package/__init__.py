@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING
 from rnn_warmstart.recommend import recommend
 
 if TYPE_CHECKING:
-    from rnn_warmstart.recommend import warm_space, warm_study
+    from rnn_warmstart.recommend import TaskSpec, warm_space, warm_study
     from rnn_warmstart.surrogate import Benchmark
 
 __version__ = "0.1.0"
-__all__ = ["Benchmark", "recommend", "warm_space", "warm_study"]
+__all__ = ["Benchmark", "TaskSpec", "recommend", "warm_space", "warm_study"]
 
 _LAZY = {
     "Benchmark": "surrogate",
+    "TaskSpec": "recommend.task_spec",
     "warm_space": "recommend.warm",
     "warm_study": "recommend.warm",
 }

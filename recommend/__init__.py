@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from .prior import Prior, SurrogatePrior
     from .recommendation import Recommendation, RecommendedConfiguration
     from .sampler import WarmSampler
+    from .task_spec import TaskSpec
     from .warm import warm_space, warm_study
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "Recommendation",
     "RecommendedConfiguration",
     "SurrogatePrior",
+    "TaskSpec",
     "WarmSampler",
     "recommend",
     "warm_space",
@@ -27,6 +29,7 @@ __all__ = [
 _LAZY = {
     "Prior": "prior",
     "SurrogatePrior": "prior",
+    "TaskSpec": "task_spec",
     "WarmSampler": "sampler",
     "warm_space": "warm",
     "warm_study": "warm",

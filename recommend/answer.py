@@ -16,9 +16,10 @@ from .forecast import Forecast, query_rows
 from .history import Corrected
 from .limits import Limits
 from .portfolio import Portfolio, choose_portfolio
-from .query import Query, build_query
+from .query import Query, build_query, encoder_for
 from .recommendation import Recommendation, RecommendedConfiguration
 from .search import Elites, search_elites
+from .task_spec import TaskSpec
 from .tolerance import as_values, ladder, number_axes, points_on, strains, tolerated
 
 Evidence = list[list[dict[str, Any]]]
@@ -26,7 +27,7 @@ Evidence = list[list[dict[str, Any]]]
 
 def answer(
     arch: str,
-    task: str,
+    task: str | TaskSpec,
     params: float,
     depth: int | None,
     n: int,
@@ -113,12 +114,13 @@ def _evidence(surrogate: Surrogate, query: Query, units: Floats, models: str | o
     runs = {task: relevant_runs(models, query.architecture, task) for task in query.weights}
     rows = query_rows(query, units)
     if len(runs) == 1:
-        return nearest_runs(surrogate, runs[query.task], rows)
+        (known,) = runs.values()
+        return nearest_runs(surrogate, known, rows)
     return nearest_good_runs(surrogate, runs, rows)
 
 
 def _sizes(surrogate: Surrogate, query: Query, layers: Floats) -> tuple[Floats, Floats]:
-    return surrogate.encoder.hidden_units(
+    return encoder_for(surrogate, query.spec).hidden_units(
         {
             "architecture": np.full(len(layers), query.architecture, dtype=object),
             "task_type": np.full(len(layers), query.task, dtype=object),

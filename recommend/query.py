@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 from ..corpus.schema import UNKNOWN_SIZE
-from ..features import ArchitectureCoverage, Dimension, Domain, Space, check_number, check_whole
+from ..features import ArchitectureCoverage, Dimension, Domain, Encoder, Space, check_number, check_whole
 from ..features.coverage import STEPS
 from ..features.space import DEPTH
+from ..features.spelling import unknown
 from ..surrogate import Surrogate
 from .limits import Limits
 from .narrowing import Narrowing
+from .task_spec import TaskSpec
 
 ANY: Final = "any"
 """The task of whoever wants what works on all tasks."""
@@ -25,7 +27,7 @@ class Query:
     Parameters
     ----------
     architecture, task : str
-        As the corpus spells them; the task may be "any".
+        As the corpus spells them; the task may be "any", or the name of a task that was described.
     params : int
         Parameter budget, parameters.
     depth : int or None
@@ -36,6 +38,8 @@ class Query:
         What the user allows; `fixed` as checked, the depth aside.
     seed : int
         Seed of the search.
+    spec : TaskSpec or None
+        The task's description, where it was described.
     weights : dict
         Each task that the surrogate is asked about to its share in the judgement; the shares sum to 1.
     covered_params : int
@@ -59,6 +63,7 @@ class Query:
     n: int
     limits: Limits
     seed: int
+    spec: TaskSpec | None
     weights: dict[str, float]
     covered_params: int
     covered_depths: tuple[tuple[int, int], ...]
@@ -71,19 +76,19 @@ class Query:
         """Return the question as plain JSON values."""
         return {
             "arch": self.architecture,
-            "task": self.task,
+            "task": self.task if self.spec is None else asdict(self.spec),
             "params": self.params,
             "depth": self.depth,
             "n": self.n,
             **self.limits.to_dict(),
             "seed": self.seed,
-        }
+        } | ({} if self.spec is None else {"weights": self.weights})
 
 
 def build_query(
     surrogate: Surrogate,
     arch: str,
-    task: str,
+    task: str | TaskSpec,
     params: float,
     depth: int | None,
     n: int,
@@ -92,7 +97,9 @@ def build_query(
 ) -> Query:
     """Check every argument and build the `Query`; ValueError says what was given, what is allowed, what to do."""
     warnings: list[str] = []
-    coverage = surrogate.coverage.of(arch, surrogate.coverage.tasks[0] if task == ANY else task)
+    spec = task if isinstance(task, TaskSpec) else None
+    anywhere = spec is not None or task == ANY
+    coverage = _coverage(surrogate, arch, None if anywhere else task)
     weights = _weights(arch, task, coverage, warnings)
     budget, held = int(check_number("params", params, 1)), dict(limits.fixed)
     layers = _depth(depth, held.pop(DEPTH, None))
@@ -106,17 +113,18 @@ def build_query(
     if layers is None:
         choices = Dimension(DEPTH, "linear", choices=tuple(pair[0] for pair in depths))
         space = replace(space, dimensions=(*space.dimensions, choices))
-    for known in weights:
+    for known in weights if spec is None else (spec.name,):
         for asked, _ in depths:
-            surrogate.encoder.check_width(arch, known, asked, budget)
+            encoder_for(surrogate, spec).check_width(arch, known, asked, budget)
     return Query(
         architecture=arch,
-        task=task,
+        task=task if spec is None else spec.name,
         params=budget,
         depth=layers,
         n=count,
         limits=replace(limits, fixed=held),
         seed=start,
+        spec=spec,
         weights=weights,
         covered_params=covered_params,
         covered_depths=depths,
@@ -127,7 +135,27 @@ def build_query(
     )
 
 
-def _weights(arch: str, task: str, coverage: ArchitectureCoverage, warnings: list[str]) -> dict[str, float]:
+def _coverage(surrogate: Surrogate, arch: str, task: object) -> ArchitectureCoverage:
+    """Return what is covered of an architecture; ValueError if it, or a task that is not None, is unknown."""
+    known = surrogate.coverage.tasks
+    if task is not None and task not in known:
+        raise ValueError(
+            f'{unknown("task", task, known)} For another task, describe it (`recommend.TaskSpec`), or ask for "{ANY}".'
+        )
+    return surrogate.coverage.of(arch, known[0] if task is None else task)
+
+
+def encoder_for(surrogate: Surrogate, spec: TaskSpec | None) -> Encoder:
+    """Return the surrogate's encoder; with a description, it knows the widths of that task's networks too."""
+    encoder = surrogate.encoder
+    if spec is None:
+        return encoder
+    return replace(encoder, task_sizes=encoder.task_sizes | {spec.name: (spec.n_in, spec.n_out)})
+
+
+def _weights(arch: str, task: str | TaskSpec, coverage: ArchitectureCoverage, warnings: list[str]) -> dict[str, float]:
+    if isinstance(task, TaskSpec):
+        return task.weights(coverage.tasks)
     if task == ANY:
         return dict.fromkeys(coverage.tasks, 1 / len(coverage.tasks))
     if task not in coverage.tasks:

@@ -41,15 +41,16 @@ class RecommendedConfiguration:
     num_params : int or None
         Trained parameters of that network.
     predicted_loss : float or None
-        Median loss to expect, in the task's unit; lower is better. None for ``task="any"``: losses of different tasks
-        have no unit in common, see `by_task`.
+        Median loss to expect, in the task's unit; lower is better. None where several tasks were asked
+        (``task="any"`` or a description): their losses have no unit in common, see `by_task`.
     interval : tuple of (float, float) or None
         Holds the loss of a real run with 90 % probability, on average over setups like the corpus's; None as above.
     p_diverge : float
-        Probability that the training diverges; the mean over the tasks for ``task="any"``.
+        Probability that the training diverges; the weighted mean over the tasks, where several
+        were asked.
     expected_rank : float
-        Share of random configurations of the same setup that are better, 0 to 1; the mean over the tasks for
-        ``task="any"``.
+        Share of random configurations of the same setup that are better, 0 to 1; the weighted mean over the tasks,
+        where several were asked.
     gain : float
         By how much trying it lowers the expected best ranking score of those before it, in normal scores: 1 is one
         standard deviation among the outcomes of random configurations. The first is measured against an average random
@@ -59,11 +60,11 @@ class RecommendedConfiguration:
         the ranking score by at most half a normal score, the other values held (see `recommend.tolerance`). The most
         sensitive first: the narrowest, as a share of the space. Never leaves the space.
     by_task : dict
-        For ``task="any"`` each task to its ``predicted_loss``, ``interval``, ``p_diverge`` and ``expected_rank``; else
-        empty.
+        Where several tasks were asked, each to its ``predicted_loss``, ``interval``, ``p_diverge`` and
+        ``expected_rank``; else empty.
     evidence : list of dict
-        The real runs most like it (see `evidence.nearest_runs`); for ``task="any"`` the most alike among the good ones
-        of several tasks (see `evidence.nearest_good_runs`).
+        The real runs most like it (see `evidence.nearest_runs`); with several tasks the most alike among the good ones
+        of each (see `evidence.nearest_good_runs`).
     """
 
     hparams: dict[str, Value]
@@ -156,7 +157,8 @@ class Recommendation:
     def to_frame(self) -> pd.DataFrame:
         """Return one row a configuration: what to expect, then a column a hyperparameter.
 
-        ``pays`` is true up to `stop_after`. For ``task="any"`` there is a column ``predicted_loss_<task>`` a task.
+        ``pays`` is true up to `stop_after`. Where several tasks were asked, there is a column
+        ``predicted_loss_<task>`` a task.
         """
         import pandas as pd
 
@@ -265,9 +267,10 @@ class Recommendation:
         """Return the question in one line."""
         query = self.query
         depth = "any depth" if query.depth is None else f"{query.depth} layers"
-        return (
-            f"{len(self)} configurations for {query.architecture} on {query.task}, {query.params:,} parameters, {depth}"
-        )
+        task = query.task
+        if query.spec is not None:
+            task += f" (like {', '.join(f'{name} {share:.0%}' for name, share in query.weights.items())})"
+        return f"{len(self)} configurations for {query.architecture} on {task}, {query.params:,} parameters, {depth}"
 
     def advice(self) -> str:
         """Return in one line after how many trying stops paying, and how far a history bears the surrogate out."""

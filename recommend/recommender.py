@@ -10,11 +10,12 @@ if TYPE_CHECKING:
     from ..features.dimension import Value
     from .history import History
     from .recommendation import Recommendation
+    from .task_spec import TaskSpec
 
 
 def recommend(
     arch: str,
-    task: str,
+    task: str | TaskSpec,
     params: float,
     *,
     depth: int | None = None,
@@ -35,10 +36,11 @@ def recommend(
     ----------
     arch : str
         Architecture: rnn, irnn, ugrnn, gru, lstm or +rnn.
-    task : str
-        Task: text8, parens_counting, arithmetic, mem_thru, rcf or per_cap; choose the one most like your own. Or "any":
-        what is best on average over all tasks that the corpus covers for the architecture. What is averaged is the
-        ranking score within each task; losses are then predicted task by task.
+    task : str or TaskSpec
+        Task: text8, parens_counting, arithmetic, mem_thru, rcf or per_cap. Or the description of your own: the known
+        tasks like it are asked, each with the weight that ``found.query.weights`` shows. Or "any": all tasks that the
+        corpus covers for the architecture, with equal weights. What is averaged over several tasks is the ranking score
+        within each; losses are then predicted task by task.
     params : float
         Parameter budget of the network, parameters.
     depth : int, optional
