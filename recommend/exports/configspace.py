@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
@@ -70,9 +71,8 @@ class SmacExport(Export):
             raise ValueError(
                 "The scenario has another space than the points; make it with Scenario(export.space, ...)."
             )
-        from smac.initial_design import DefaultInitialDesign
-
-        return DefaultInitialDesign(scenario, n_configs=0, additional_configs=list(self.configurations))
+        design = load("smac.initial_design", "smac", "smac").DefaultInitialDesign
+        return design(scenario, n_configs=0, additional_configs=list(self.configurations))
 
 
 def to_configspace(start: WarmStart, prior: str | None) -> ConfigSpaceExport:
@@ -146,7 +146,7 @@ def _rounded(start: WarmStart) -> WarmStart:
         for group in (start.points, start.elites)
     )
     pairs = [(name, old[name], new[name]) for old, new in zip(start.points, points, strict=True) for name in new]
-    moved = sorted({name for name, old, new in pairs if old != new and abs(new / old - 1) > NOTABLE})
+    moved = sorted({name for name, old, new in pairs if _differ(old, new)})
     dimensions = tuple(_outwards(item) for item in start.space.dimensions)
     rounded = replace(start, points=points, elites=elites, space=Space(dimensions, {}, {}))
     text = f"ConfigSpace keeps {PLACES} decimal places, so the values of {listed(moved)} are rounded."
@@ -155,6 +155,10 @@ def _rounded(start: WarmStart) -> WarmStart:
 
 def _round(value: Value) -> Value:
     return round(value, PLACES) if isinstance(value, float) else value
+
+
+def _differ(old: Value, new: Value) -> bool:
+    return isinstance(old, float) and not math.isclose(old, float(new), rel_tol=NOTABLE)
 
 
 def _outwards(item: Dimension) -> Dimension:

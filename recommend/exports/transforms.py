@@ -117,7 +117,8 @@ def _result(function: Callable[[Any], Any], value: float) -> float:
         result = function(value)
     except (ValueError, ArithmeticError):
         return math.nan
-    return result if isinstance(result, Real) and math.isfinite(result) else math.nan
+    known: float = result if isinstance(result, Real) and math.isfinite(result) else math.nan  # type: ignore[assignment]
+    return known
 
 
 def _changed(start: WarmStart, name: str, function: Callable[[Any], Value], dimensions: list[Dimension]) -> WarmStart:
