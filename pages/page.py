@@ -214,8 +214,8 @@ def _shown(value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, Integral):
         return f"{value:,}"
-    if isinstance(value, Real) and math.isfinite(value):
-        return f"{float(value):,.4g}" if abs(value) < 1e4 else f"{float(value):,.0f}"
+    if isinstance(value, Real) and math.isfinite(number := float(value)):
+        return f"{number:,.4g}" if abs(number) < 1e4 else f"{number:,.0f}"
     return str(value)
 
 

@@ -125,7 +125,7 @@ def _draw_curve(curve: Curve, axis: dict[str, Any]) -> Figure:
     places, own, along = curve.places, curve.own, {"type": "linear", "nticks": 5}
     if dimension.choices:
         drawn = {"mode": "markers", "marker_size": 9}
-        places, own, along = [str(place) for place in places], str(own), {"type": "category"}
+        places, own, along = places.astype(str), str(own), {"type": "category"}
     elif dimension.scale == "log":
         along = log_axis(dimension.low, dimension.high)
     marker = {"symbol": "diamond", "size": 11, "color": COLOURS[1]}

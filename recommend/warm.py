@@ -70,8 +70,9 @@ def warm_study(
     Study
         Each enqueued trial has the user attributes ``rank`` (1 is to be tried first), ``predicted_loss``, ``interval``
         (90 %), ``p_diverge``, ``expected_rank``, ``gain``, ``n_layers`` and ``hidden_units``, as a
-        `RecommendedConfiguration` has them, and ``evidence``: the nearest real runs, a line each. The study that is
-        made has ``question`` (see `told_question`), ``stop_after`` and ``warnings``, as the `Recommendation` has them.
+        `RecommendedConfiguration` has them, and ``evidence_1`` to ``evidence_3``: the nearest real runs, a line each. The
+        study that is made has ``question`` (see `told_question`), ``stop_after`` and ``warnings``, as the
+        `Recommendation` has them.
 
     Raises
     ------
@@ -185,7 +186,8 @@ def expected(item: RecommendedConfiguration) -> dict[str, Any]:
     """Return what a study keeps of a configuration beside its parameters, as JSON values."""
     told = item.to_dict()
     names = ("predicted_loss", "interval", "p_diverge", "expected_rank", "gain", "n_layers", "hidden_units")
-    return {name: told[name] for name in names} | {"evidence": [_told_run(run) for run in item.evidence]}
+    evidence = {f"evidence_{rank}": _told_run(run) for rank, run in enumerate(item.evidence, start=1)}
+    return {name: told[name] for name in names} | evidence
 
 
 def _told_run(run: Mapping[str, Any]) -> str:

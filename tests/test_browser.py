@@ -193,6 +193,6 @@ def test_the_dashboard_shows_each_configuration_with_its_evidence(browser, dashb
         assert f"{name} {value}" in shown
     assert f"rank {number + 1}" in shown and f"predicted_loss {item.predicted_loss}" in shown
     assert f"interval {json.dumps(list(item.interval))}" in shown
-    for run in item.evidence:
-        assert f"loss {run['eval_loss']:.4g}: {run['architecture']} on {run['task_type']}" in shown
+    for rank, run in enumerate(item.evidence, start=1):
+        assert f"evidence_{rank} loss {run['eval_loss']:.4g}: {run['architecture']} on {run['task_type']}" in shown
     assert errors(browser) == []

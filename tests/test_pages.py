@@ -324,6 +324,7 @@ def test_a_seeded_study_says_what_stands_behind_it():
     assert study.user_attrs["warnings"] == list(found.warnings) != []
     assert study.user_attrs["question"] == "arch=gru, task=rcf, params=1000000000, depth=2, n=2, seed=0"
     for trial, item in zip(study.trials, found, strict=True):
-        for text, run in zip(trial.user_attrs["evidence"], item.evidence, strict=True):
+        for rank, run in enumerate(item.evidence, start=1):
+            text = trial.user_attrs[f"evidence_{rank}"]
             assert text.startswith(f"loss {run['eval_loss']:.4g}: gru on rcf, {run['n_layers']} layer")
             assert text.endswith(f"{run['similarity']:.0%} alike, from {run['source']}")
