@@ -1,9 +1,12 @@
 """`apply` and `optimizer` on PyTorch's own modules, against the trainer: weights, outputs, steps, final losses."""
 
+import importlib.util
 import math
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +14,7 @@ import pytest
 torch = pytest.importorskip("torch")
 torch.set_num_threads(1)
 
-from rnn_warmstart.training import Descent, InitialState, apply, draw_configuration, optimizer  # noqa: E402
+from rnn_warmstart.training import Descent, InitialState, Setup, apply, draw_configuration, optimizer  # noqa: E402
 from rnn_warmstart.training.initial import draw_parameters, hack_offsets  # noqa: E402
 from rnn_warmstart.training.layer import Shape  # noqa: E402
 from rnn_warmstart.training.network import Layout, Network  # noqa: E402
@@ -20,6 +23,10 @@ from rnn_warmstart.training.population import Population, columns, train  # noqa
 from rnn_warmstart.training.state import Member  # noqa: E402
 from rnn_warmstart.training.tasks import MemThru, ParensCounting, Rcf  # noqa: E402
 from torch import nn  # noqa: E402
+from typer import Typer  # noqa: E402
+from typer.testing import CliRunner  # noqa: E402
+
+ROOT = Path(__file__).parents[1]
 
 MODULES = {"rnn": nn.RNN, "irnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
 BLOCKS = {
@@ -339,9 +346,9 @@ def test_a_training_takes_the_trainers_path(architecture, fixed, name, double):
     assert population.ended() == 1 and not population.state.diverged.item()
 
 
-def train_own(hparams, task, layout, seed):
+def train_own(hparams, task, layout, seed, learned=True):
     """Train a model of PyTorch's modules on the data of the trainer's run of that seed; return its test loss."""
-    model, stream = Model(hparams, layout, task.scored), torch.tensor([[seed]])
+    model, stream = Model(hparams, layout, task.scored, learned), torch.tensor([[seed]])
     apply(hparams, model.cell, model.readout, seed=seed)
     descent = optimizer(hparams, model.parameters())
     for step in range(descent.train_steps):
@@ -360,6 +367,42 @@ def test_a_whole_training_ends_where_the_trainers_ends(architecture, double):
     assert run.eval_loss < 0.9 * task.trivial
     # float64 rounding, grown over 250 steps
     assert train_own(hparams, task, layout, seed=4) == pytest.approx(run.eval_loss, rel=1e-6)
+
+
+def standard_errors(architecture, task, number, learned=True):
+    """Return by how many standard errors 8 trainings by PyTorch's modules are worse than 64 by the trainer.
+
+    Both at 1000 parameters, with the same configuration and other seeds; the errors come from the spread of the 64.
+    """
+    layout = Setup(architecture, task.name, 1, 1000).layout(task)
+    hparams = draw_configuration(architecture, np.random.default_rng([5, number]), (300, 600))
+    crowd = [Member(seed, hparams, seed) for seed in range(64)]
+    theirs = np.array([run.eval_loss for run in train(task, layout, crowd, torch.zeros(()), 64)])
+    ours = np.array([train_own(hparams, task, layout, 1000 + seed, learned) for seed in range(8)])
+    assert theirs.mean() < 0.6 * task.trivial  # it learns, so that there is something to compare
+    return (ours.mean() - theirs.mean()) / (theirs.std(ddof=1) * math.sqrt(1 / 64 + 1 / 8))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "architecture, task, number",
+    [
+        ("rnn", Rcf(), 32),
+        ("rnn", ParensCounting(), 27),
+        ("lstm", Rcf(), 36),
+        ("lstm", ParensCounting(), 33),
+        ("gru", Rcf(), 36),
+        ("gru", ParensCounting(), 17),
+    ],
+)
+def test_losses_are_the_trainers_up_to_seed_noise(architecture, task, number):
+    assert abs(standard_errors(architecture, task, number)) < 3.5  # by chance once in 2000
+
+
+@pytest.mark.slow
+def test_losses_are_worse_without_learned_initial_states():
+    """What the documentation says; and that the test above can fail."""
+    assert standard_errors("rnn", ParensCounting(), 27, learned=False) > 3.5
 
 
 def test_a_step_clears_gradients_and_leaves_frozen_parameters_alone():
@@ -428,3 +471,61 @@ def test_without_pytorch_the_error_names_the_extra():
     code = "import sys; sys.modules['torch'] = None; import rnn_warmstart.training"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd="/")
     assert found.returncode == 1 and "pip install 'rnn-warmstart[torch]'" in found.stderr
+
+
+# ---------------------------------------------------------------- as a user would
+
+QUICK_START = """\
+from rnn_warmstart import recommend
+from rnn_warmstart.training import apply, optimizer
+
+config = recommend("lstm", "text8", 1e4, max_train_steps=500)[0]
+model = Model(27, config.hidden_units, config.n_layers)
+apply(config, model.lstm, model.readout)
+descent = optimizer(config, model.parameters())
+for x, y in batches(descent.train_steps):
+    cross_entropy(model(x).flatten(0, 1), y.flatten()).backward()
+    descent.step()
+"""
+
+
+def test_the_quick_start_of_the_documentation_trains():
+    page = (ROOT / "docs" / "pytorch.md").read_text(encoding="utf-8")
+    setting, quick_start = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    assert quick_start == QUICK_START and len([line for line in QUICK_START.splitlines() if line]) < 10
+    names = {}
+    torch.manual_seed(0)
+    exec(setting, names)
+    exec(QUICK_START, names)
+    [(x, y)] = names["batches"](1)
+    loss = names["cross_entropy"](names["model"](x).flatten(0, 1), y.flatten()).item()
+    # the walk goes up by 0 or 1, so that nobody gets below 0.693 but by luck; a guess among 27 costs 3.296
+    assert loss < 1.0
+
+
+@pytest.fixture(scope="module")
+def example():
+    spec = importlib.util.spec_from_file_location("train_characters", ROOT / "examples" / "train_characters.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    app = Typer()
+    app.command()(module.main)
+    return lambda *arguments: CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def test_the_example_prints_a_curve_against_the_defaults(example, tmp_path):
+    text = tmp_path / "text.txt"
+    text.write_text("the quick brown fox jumps over the lazy dog\n" * 200)
+    found = example(text, "--params", "1e3", "--max-steps", "100", "--seeds", "2")
+    assert found.exit_code == 0, found.output
+    assert "27 characters" not in found.stdout and "28 characters" in found.stdout  # a to z, space, new line
+    rows = re.findall(r"(\d+)\s*│\s*(\S+) \(\S+\.\.\S+\)\s*│\s*(\S+) \(", found.stdout)
+    assert len(rows) == 10
+    assert float(rows[-1][1]) < float(rows[0][1])  # it learns
+
+
+def test_the_example_refuses_a_text_too_short(example, tmp_path):
+    text = tmp_path / "text.txt"
+    text.write_text("short")
+    found = example(text)
+    assert found.exit_code == 2 and "at least 1000 characters" in re.sub(r"[\s│]+", " ", found.output)

@@ -118,7 +118,7 @@ class InitialState(nn.Module):
 
     def __init__(self, module: nn.RNNBase) -> None:
         super().__init__()
-        zeros = module.weight_hh_l0.new_zeros(module.num_layers, 1, module.hidden_size)
+        zeros = next(module.parameters()).new_zeros(module.num_layers, 1, module.hidden_size)
         self.states = nn.ParameterList(zeros.clone() for _ in range(1 + isinstance(module, nn.LSTM)))
 
     def forward(self, batch: int) -> Tensor | tuple[Tensor, ...]:
