@@ -1,6 +1,6 @@
 """What ``rnn-warmstart build`` costs: time, memory and disk, step by step, on a stand-in of the original archive.
 
-Usage: ``python benchmarks/build_full.py [--runs 630880] [--evaluated 20000] [--archive FILE] [--write]``. Without
+Usage: ``python benchmarks/build_full.py [--runs 630880] [--evaluated 10000] [--archive FILE] [--write]``. Without
 ``--archive``, the archive comes from `make_archive`. CPU seconds and peak memory are those of the build and of its
 reader together and of the larger of the two; ``--write`` writes results/build_full.md.
 """

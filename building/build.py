@@ -57,7 +57,7 @@ class BuildPlan:
         Folder of the models; made if needed.
     join_builtin : bool, default False
         Whether the runs shipped with the package join those of the archive; `source` tells them apart.
-    evaluated : int, default 20000
+    evaluated : int, default 10000
         Runs, drawn at random, on which the evaluation fits and judges.
     settings : Settings
         How the surrogate is fitted.
@@ -66,7 +66,7 @@ class BuildPlan:
     archive: Path
     out: Path
     join_builtin: bool = False
-    evaluated: int = 20_000
+    evaluated: int = 10_000
     settings: Settings = field(default_factory=Settings)
 
     def check(self) -> None:

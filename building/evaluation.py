@@ -19,7 +19,7 @@ from ..surrogate.storage import RUNS
 from .errors import BuildError
 
 SPLIT: Final = "by-setup"
-FOLDS: Final = 3
+FOLDS: Final = 2
 """Folds that calibrate each surrogate that is judged."""
 EVALUATION: Final = "evaluation.md"
 """The figures, as a person reads them."""

@@ -21,7 +21,7 @@ def build(
     ] = False,
     evaluated: Annotated[
         int, typer.Option(min=1, metavar="N", help="Runs, drawn at random, that the evaluation uses.")
-    ] = 20_000,
+    ] = 10_000,
     seed: Annotated[int, typer.Option(help="Of the fit, the evaluation and its draw.")] = 0,
 ) -> None:
     """Read an archive of runs, judge what can be learned from it, and fit the models.
