@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from numbers import Integral
-from typing import Final
+from typing import Any, Final
 
 import pandas as pd
 
@@ -56,14 +56,17 @@ def region_table(found: Findings) -> pd.DataFrame:
 def _regions(found: Findings, source: str) -> dict[str, dict[str, str]]:
     ranges, choices = (table[table["source"] == source] for table in (found.tables["ranges"], found.tables["choices"]))
     out = {
-        row.hyperparameter: {"best": f"{number(row.low)} to {number(row.high)}",
-                             "all": f"{number(row.all_low)} to {number(row.all_high)}"}
-        for row in ranges.itertuples()
-    }  # fmt: skip
+        str(row["hyperparameter"]): {"best": _interval(row, ""), "all": _interval(row, "all_")}
+        for row in ranges.to_dict("records")
+    }
     for name, part in choices.groupby("hyperparameter"):
         best, usual = (_shares(part.sort_values("share", ascending=False), column) for column in ("share", "all_share"))
         out[str(name)] = {"best": best, "all": usual}
     return out
+
+
+def _interval(row: dict[Any, Any], prefix: str) -> str:
+    return f"{number(row[f'{prefix}low'])} to {number(row[f'{prefix}high'])}"
 
 
 def _shares(part: pd.DataFrame, column: str) -> str:
@@ -102,8 +105,7 @@ def optimum_table(found: Findings, by: str) -> pd.DataFrame:
 def _number_cells(found: Findings, source: str, name: str, by: str) -> dict[str, str]:
     rows = _pick(found.tables["optimum_numbers"], source, name, by)
     return {
-        group_name(row.group): f"{number(row.best)} ({number(row.low)} to {number(row.high)})"
-        for row in rows.itertuples()
+        group_name(row["group"]): f"{number(row['best'])} ({_interval(row, '')})" for row in rows.to_dict("records")
     }
 
 

@@ -90,7 +90,7 @@ def correlations(x: Floats, y: Floats, setups: Codes) -> Floats:
     a, b = (ranks(each, setups) - (n[setups] + 1) / 2 for each in (x, y))
     products, squares = np.bincount(setups, a * b), np.bincount(setups, a * a) * np.bincount(setups, b * b)
     tells = (n >= 2 * GROUP) & (squares > 0)
-    return np.where(tells, products / np.sqrt(np.where(tells, squares, 1)), np.nan)
+    return np.asarray(np.where(tells, products / np.sqrt(np.where(tells, squares, 1)), np.nan), dtype=np.float64)
 
 
 def ranks(values: Floats, setups: Codes) -> Floats:

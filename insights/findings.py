@@ -152,7 +152,7 @@ def _importance(found: pd.DataFrame, items: dict[str, Hyperparameter]) -> pd.Dat
 
 
 _IMPORTANCE: Final = [
-    "total", "total_se", "main", "main_se", "trees", "networks", "setups",
+    "total", "total_se", "main", "main_se", "trees", "setups",
     "runs_explained", "runs_explained_se", "runs_trend", "runs_trend_se", "runs_setups",
 ]  # fmt: skip
 

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from ..corpus.schema import SETUP
 from ..features import Hyperparameter
@@ -54,11 +55,13 @@ class Centres:
         setups = sample.table[list(SETUP)].groupby(sample.setups).first().loc[centre.index]
         return cls(item, setups.reset_index(drop=True), centre.to_numpy(), everyone.loc[centre.index].to_numpy())
 
-    def groups(self, by: str) -> Iterator[tuple[object, Floats]]:
+    def groups(self, by: str) -> Iterator[tuple[Any, NDArray[np.int64]]]:
         """Yield each group of at least `LEAST` setups with the numbers of its setups; nothing if it is only one."""
-        found = {key: rows for key, rows in self.setups.groupby(by).indices.items() if len(rows) >= LEAST}
+        indices: dict[Any, Any] = self.setups.groupby(by).indices
+        found = {key: np.asarray(rows) for key, rows in indices.items() if len(rows) >= LEAST}
         if len(found) > 1:
-            yield from sorted(found.items(), key=lambda pair: pair[0])
+            for key in sorted(found):
+                yield key, found[key]
 
     def explained(self, by: str) -> float:
         """Return which share of the shifts' variance between setups a grouping explains, corrected for chance."""

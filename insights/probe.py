@@ -15,7 +15,6 @@ from ..recommend.limits import Limits
 from ..recommend.query import Query, build_query
 from ..surrogate import Surrogate
 from ..surrogate.model import ranking_score
-from ..surrogate.predictors import mix_scores
 from .sample import Floats, Sample, mean_and_error
 from .sensitivity import Indices, latin_hypercube, sobol_indices
 
@@ -29,8 +28,6 @@ STUDIED: Final = 72
 """Setups whose importance is computed, at most: the first of the same order."""
 PAIRS: Final = (32, 512)
 """Pairs of configurations for the importance in each: fewest, and most where there are fewer setups."""
-PARTS: Final = ("both", "trees", "networks")
-"""What is asked: the surrogate, and the two kinds of models that it is the mean of."""
 Progress = Callable[[float], None]
 
 
@@ -90,7 +87,7 @@ class Probe:
         -------
         DataFrame
             Indexed by the hyperparameter: ``total`` and ``main`` (mean effects), ``total_se``, ``main_se`` (standard
-            errors over setups), ``trees``, ``networks`` (the total effect by either kind of models alone), ``setups``
+            errors over setups), ``trees`` (the total effect by the surrogate's trees alone: a second opinion), ``setups``
             (that have it and where it varies).
         """
         found: dict[str, list[tuple[float, ...]]] = {}
@@ -105,12 +102,12 @@ class Probe:
         return pd.DataFrame.from_dict(
             {name: _summary(np.array(rows)) for name, rows in found.items()},
             orient="index",
-            columns=["total", "total_se", "main", "main_se", "trees", "networks", "setups"],
+            columns=["total", "total_se", "main", "main_se", "trees", "setups"],
         )
 
     def _indices(self, query: Query, pairs: int, number: int) -> Indices:
         def judge(units: Floats) -> Floats:
-            return score_parts(self.surrogate, self.surrogate.encoder.transform(query_rows(query, units)))
+            return score_twice(self.surrogate, self.surrogate.encoder.transform(query_rows(query, units)))
 
         return sobol_indices(judge, len(query.space.dimensions), pairs, self._rng(number, 1))
 
@@ -125,17 +122,15 @@ class Probe:
         return np.random.default_rng([self.seed, number, purpose])
 
 
-def score_parts(surrogate: Surrogate, matrix: Floats) -> Floats:
-    """Return the ranking scores of `PARTS` for a feature matrix, shape (n_rows, 3); the first is `Surrogate.score`."""
-    boosters, networks = surrogate.boosters, surrogate.predictors.networks.predict(matrix)
-    trees = ranking_score(boosters.predict("rank", matrix), boosters.predict("loss", matrix))
-    nets = ranking_score(networks[:, 0], networks[:, 1])
-    return np.column_stack([mix_scores(trees, nets), trees, nets])
+def score_twice(surrogate: Surrogate, matrix: Floats) -> Floats:
+    """Return the surrogate's ranking score and that of its trees alone, shape (n_rows, 2), for a feature matrix."""
+    trees = (surrogate.boosters.predict(name, matrix) for name in ("rank", "loss"))
+    return np.column_stack([surrogate.score(matrix), ranking_score(*trees)])
 
 
 def _summary(values: Floats) -> list[float]:
-    (total, error, n), (main, main_error, _) = mean_and_error(values[:, 0]), mean_and_error(values[:, 3])
-    return [total, error, main, main_error, *(mean_and_error(values[:, part])[0] for part in (1, 2)), n]
+    (total, error, n), (main, main_error, _) = mean_and_error(values[:, 0]), mean_and_error(values[:, 2])
+    return [total, error, main, main_error, mean_and_error(values[:, 1])[0], n]
 
 
 def _each(limits: tuple[int, int], setups: int, asked: int) -> int:

@@ -28,7 +28,7 @@ def make_page(found: Findings) -> Page:
             "Bars of the importance of each hyperparameter, the largest on top.", tables[MATTER]["hyperparameter"]
         )
         page.add_figure(importance_figure(found), alt, "Importance, with standard errors over setups")
-        page.add_table(_with_models(tables[MATTER], found), "The most important hyperparameters")
+        page.add_table(_with_trees(tables[MATTER], found), "The most important hyperparameters")
     if GOOD in tables:
         _add_regions(page, found)
         page.add_table(tables[GOOD], "Values of the best 5 % and of all")
@@ -46,11 +46,10 @@ def make_page(found: Findings) -> Page:
     return page
 
 
-def _with_models(table: pd.DataFrame, found: Findings) -> pd.DataFrame:
-    """Add what the surrogate's two kinds of models say alone: where they disagree, it does not know."""
-    effects = found.tables["importance"].head(len(table))
-    kinds = {"by trees alone": effects["trees"], "by networks alone": effects["networks"]}
-    return table.assign(**{title: values.round(2) for title, values in kinds.items() if values.notna().any()})
+def _with_trees(table: pd.DataFrame, found: Findings) -> pd.DataFrame:
+    """Add the total effect by the surrogate's trees alone: where it is another, the surrogate does not know."""
+    trees = found.tables["importance"]["trees"].head(len(table))
+    return table.assign(**{"by trees alone": trees.round(2)}) if trees.notna().any() else table
 
 
 def _introduction(found: Findings) -> str:

@@ -17,7 +17,7 @@ from rnn_warmstart.corpus.schema import SETUP
 from rnn_warmstart.features import Hyperparameter
 from rnn_warmstart.insights import TABLES, find_insights, probe
 from rnn_warmstart.insights.effects import correlations, explained, similar
-from rnn_warmstart.insights.probe import Probe, score_parts
+from rnn_warmstart.insights.probe import Probe, score_twice
 from rnn_warmstart.insights.replicates import configurations, hidden_share, seed_noise
 from rnn_warmstart.insights.report import make_page
 from rnn_warmstart.insights.sample import BEST, Sample, merge_hyperparameters
@@ -147,21 +147,22 @@ def test_a_surrogate_that_sees_the_learning_rate_alone_gives_it_all(monkeypatch,
     column = small.encoder.features.index("lr_init")
 
     def parts(surrogate, matrix):
-        return np.column_stack([matrix[:, column]] * 3)
+        return np.column_stack([matrix[:, column]] * 2)
 
-    monkeypatch.setattr(probe, "score_parts", parts)
+    monkeypatch.setattr(probe, "score_twice", parts)
     found = Probe(small, runs[list(SETUP)].drop_duplicates().head(3)).importance()
-    assert found.loc["lr_init", ["total", "trees", "networks"]].tolist() == pytest.approx([1, 1, 1], abs=0.15)
+    assert found.loc["lr_init", ["total", "trees"]].tolist() == pytest.approx([1, 1], abs=0.15)
     assert found.loc["lr_init", "main"] == pytest.approx(1, abs=0.3)
     others = found.drop(index="lr_init")
     assert (others[["total", "main"]].abs().to_numpy() < 1e-9).all() and len(others) > 5
 
 
-def test_the_parts_of_the_score_add_up_to_the_surrogates(runs, small):
+def test_the_second_opinion_is_the_trees(runs, small):
     matrix = small.encoder.transform(runs.head(50))
-    both, trees, networks = score_parts(small, matrix).T
-    assert both == pytest.approx(small.score(matrix))
-    assert not np.allclose(trees, networks)
+    score, trees = score_twice(small, matrix).T
+    assert score == pytest.approx(small.score(matrix))
+    rank, loss = (small.boosters.models[name].predict(matrix) for name in ("rank", "loss"))
+    assert trees == pytest.approx((rank + loss) / 2) and not np.allclose(score, trees)
 
 
 def test_setups_are_taken_from_every_architecture_and_task_in_turn(runs, small):
@@ -260,7 +261,7 @@ def test_the_jackknife_leaves_out_one_setup_at_a_time():
 # ---- the whole ----
 
 KEYS = {
-    "importance": "hyperparameter scale total total_se main main_se trees networks setups runs_explained "
+    "importance": "hyperparameter scale total total_se main main_se trees setups runs_explained "
     "runs_explained_se runs_trend runs_trend_se runs_setups",
     "ranges": "hyperparameter best low middle high all_low all_middle all_high share source",
     "choices": "hyperparameter choice best share all_share source",
