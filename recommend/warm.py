@@ -70,8 +70,8 @@ def warm_study(
     Study
         Each enqueued trial has the user attributes ``rank`` (1 is to be tried first), ``predicted_loss``, ``interval``
         (90 %), ``p_diverge``, ``expected_rank``, ``gain``, ``n_layers`` and ``hidden_units``, as a
-        `RecommendedConfiguration` has them, and ``evidence_1`` to ``evidence_3``: the nearest real runs, a line each. The
-        study that is made has ``question`` (see `told_question`), ``stop_after`` and ``warnings``, as the
+        `RecommendedConfiguration` has them, and ``evidence_1`` to ``evidence_3``: the nearest real runs, a line
+        each. The study that is made has ``question`` (see `told_question`), ``stop_after`` and ``warnings``, as the
         `Recommendation` has them.
 
     Raises
