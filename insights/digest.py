@@ -98,7 +98,7 @@ def optimum_table(found: Findings, by: str) -> pd.DataFrame:
         explained = _pick(found.tables["optimum_explained"], source, name, by)
         if len(explained):
             columns[name]["explained"] = f"{max(explained['explained'].iloc[0], 0):.0%}"
-    table = pd.DataFrame(columns).fillna("").rename_axis(NAMES[by]).reset_index()
+    table = pd.DataFrame(columns, dtype=object).fillna("").rename_axis(NAMES[by]).reset_index()
     return table if len(table) > 1 else table.iloc[:0]
 
 

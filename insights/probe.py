@@ -87,8 +87,8 @@ class Probe:
         -------
         DataFrame
             Indexed by the hyperparameter: ``total`` and ``main`` (mean effects), ``total_se``, ``main_se`` (standard
-            errors over setups), ``trees`` (the total effect by the surrogate's trees alone: a second opinion), ``setups``
-            (that have it and where it varies).
+            errors over setups), ``trees`` (the total effect by the surrogate's trees alone: a second opinion),
+            ``setups`` (that have it and where it varies).
         """
         found: dict[str, list[tuple[float, ...]]] = {}
         studied = min(STUDIED, len(self.setups))
