@@ -271,5 +271,5 @@ def test_the_examples_of_the_guide_run(block, tmp_path, monkeypatch):
         pytest.importorskip("cmaes")
     monkeypatch.chdir(tmp_path)
     names = {"found": recommend("gru", "rcf", 1e4, depth=2), "train": lambda config: loss({"lr": 0.1} | config)}
-    exec(block.replace("=50", "=3"), names)
+    exec(block.replace("=50", "=6"), names)
     assert names["made" if "made" in block else "source"]

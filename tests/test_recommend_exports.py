@@ -370,6 +370,34 @@ def test_a_condition_without_its_parent_is_told(toy):
                for text in made.dropped)  # fmt: skip
 
 
+@pytest.mark.parametrize("target", LIGHT)
+def test_what_can_never_exist_is_left_out_and_told(toy, target):
+    made = toy.export(target, names=NAMES, space=USERS | {"optimizer": ["Adam", "SGD"]}, on_mismatch="drop")
+    assert any(text.startswith("momentum never exists, as optimizer has no choice left") for text in made.dropped)
+    assert all("momentum" not in point for point in made.points)
+    assert target == "pandas" or "momentum" not in space_of(target, made)
+
+
+@pytest.mark.parametrize("target", LIGHT)
+def test_what_no_elite_has_has_a_flat_prior_in_the_whole_space(toy, target):
+    rows = toy.elites.units.copy()
+    rows[:, 2] = 0.9  # SGD: no momentum
+    items = [{n: v for n, v in item.hparams.items() if n != "optimizer_logit_momentum"} for item in toy]
+    plain = replace(
+        toy,
+        elites=Elites(rows, toy.elites.scores),
+        configurations=tuple(replace(a, hparams=b | {"optimizer": "SGD"}) for a, b in zip(toy, items, strict=True)),
+    )
+    made = plain.export(target, space="whole")
+    if target == "json":
+        prior = json.loads(made.text)["priors"]["optimizer_logit_momentum"]
+        assert prior == {"centre": 4.0, "mean": 0.5, "spread": pytest.approx(1 / math.sqrt(12))}
+    if target != "pandas":
+        assert "optimizer_logit_momentum" in space_of(target, made)
+    narrow = plain.export(target)
+    assert any(text.startswith("optimizer_logit_momentum exists in none of the best") for text in narrow.dropped)
+
+
 @pytest.mark.parametrize(
     ("entry", "message"),
     [

@@ -56,9 +56,9 @@ def _widened(start: WarmStart) -> WarmStart:
 
 def _parameter(ax: Any, item: Dimension) -> Any:
     if item.choices:
-        kinds = {str: "str", int: "int", float: "float"}
+        kinds = {str: "str", int: "int", float: "float", bool: "bool"}
         kind = kinds[type(item.choices[0])]
-        ordered = kind != "str"
+        ordered = kind in ("int", "float")
         return ax.ChoiceParameterConfig(
             name=item.name, values=list(item.choices), parameter_type=kind, is_ordered=ordered
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -14,6 +15,8 @@ from ...features.dimension import Value
 NARROWEST: Final = 0.02
 """Smallest spread, as a share of the axis: elites that agree exactly are no proof that the neighbours are worse."""
 
+UNIFORM: Final = 1 / math.sqrt(12)
+"""Standard deviation of a uniform distribution on the axis."""
 EDGE: Final = 0.02
 """How near to an end of the axis the mean of a beta distribution may be."""
 
@@ -73,13 +76,14 @@ def believe(dimension: Dimension, values: Sequence[Value]) -> Belief:
     dimension : Dimension
         The parameter, as exported.
     values : sequence
-        Its values among the elites, all inside the dimension, best first; at least one.
+        Its values among the elites, all inside the dimension, best first. Without any (its condition holds for none of
+        them): the middle of the axis and the spread of a uniform distribution, or equal weights.
     """
     if dimension.choices:
         counts = np.array([values.count(choice) for choice in dimension.choices])
         shares = (counts + 1) / (counts + 1).sum()
         return Belief(dimension.choices[int(np.argmax(counts))], weights=tuple(shares.tolist()))
-    units = dimension.units(np.array(values))
+    units = dimension.units(np.array(values)) if len(values) else np.array([0.5 - UNIFORM, 0.5 + UNIFORM])
     centre = dimension.values(np.array([units.mean()]))[0]
     return Belief(
         round(centre) if dimension.integer else float(centre),

@@ -149,7 +149,7 @@ def _dimension(name: str, entry: Any, start: WarmStart) -> Dimension:
     condition = ours.condition if ours else None
     if hasattr(entry, "value") and not hasattr(entry, "choices"):
         return Dimension(name, "category", choices=(entry.value,), condition=condition)
-    if isinstance(entry, list | set | frozenset) or hasattr(entry, "choices"):
+    if isinstance(entry, list) or hasattr(entry, "choices"):
         return Dimension(name, "category", choices=tuple(getattr(entry, "choices", entry)), condition=condition)
     low, high = _ends(name, entry)
     scale = ours.scale if ours and ours.scale in ("linear", "log", "logit") else "linear"

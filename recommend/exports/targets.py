@@ -10,7 +10,7 @@ from ...features import unknown
 from .export import Export
 from .fitting import POLICIES, OnMismatch, fitted
 from .transforms import Transform, transformed
-from .warm_start import draft, narrowed, renamed
+from .warm_start import draft, narrowed, possible, renamed
 
 if TYPE_CHECKING:
     from ..recommendation import Recommendation
@@ -95,6 +95,7 @@ def export(
         start = narrowed(start)
     elif not isinstance(space, str):
         start = fitted(start, space, on_mismatch)
+    start = possible(start)
     convert: Callable[..., Export] = getattr(import_module(f".{TARGETS[target]}", __package__), f"to_{target}")
     return convert(start, prior) if target in WITH_PRIOR else convert(start)
 

@@ -58,9 +58,9 @@ class WarmStart:
         """Parameter to its prior; see `Belief`."""
         found = {}
         for item in self.space.dimensions:
-            values = [config[item.name] for config in (*self.elites, *self.points) if item.name in config]
-            best = [config[item.name] for config in self.elites if item.name in config]
-            found[item.name] = believe(item, best or values)
+            groups = [[config[item.name] for config in group if item.name in config]
+                      for group in (self.elites, self.points)]  # fmt: skip
+            found[item.name] = believe(item, groups[0] or groups[1])
         return found
 
     @property
@@ -144,6 +144,20 @@ def narrowed(start: WarmStart) -> WarmStart:
         else:
             kept.append(_narrow(item, values))
     return replace(start, space=Space(tuple(kept), {}, {})).losing(*texts)
+
+
+def possible(start: WarmStart) -> WarmStart:
+    """Return the same without the parameters whose condition no choice that is left fulfils."""
+    parents = {item.name: {str(choice) for choice in item.choices} for item in start.space.dimensions}
+    never = [name for name, item in start.conditions.items() if not parents[item.parent] & set(item.choices)]
+    if not never:
+        return start
+    texts = [
+        f"{name} never exists, as {start.conditions[name].parent} has no choice left for which it does: it is left out."
+        for name in never
+    ]
+    kept = tuple(item for item in start.space.dimensions if item.name not in never)
+    return replace(start, space=Space(kept, {}, {})).losing(*texts)
 
 
 def _narrow(item: Dimension, values: list[Value]) -> Dimension:
