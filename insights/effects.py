@@ -95,4 +95,4 @@ def correlations(x: Floats, y: Floats, setups: Codes) -> Floats:
 
 def ranks(values: Floats, setups: Codes) -> Floats:
     """Return each value's rank among its setup's, from 1; ties share their mean rank. Shape (n,)."""
-    return pd.Series(values).groupby(setups).rank().to_numpy(np.float64)
+    return np.asarray(pd.Series(values).groupby(setups).rank(), dtype=np.float64)
