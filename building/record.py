@@ -29,7 +29,7 @@ def sha256_of(path: Path) -> str:
 
 
 class BuildRecord:
-    """The record of a folder's build; it is written whenever it changes.
+    """The record of a folder's build; it is written at once, and whenever it changes.
 
     Parameters
     ----------
@@ -45,6 +45,7 @@ class BuildRecord:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._steps = _read(folder / RECORD)
+        self._write()  # before any output, which marks the folder as a build's
 
     def carry_out(self, name: str, inputs: dict[str, Any], work: Callable[[], Iterable[str]]) -> bool:
         """Do a step, unless it was done from the same inputs and its outputs are still what they were.

@@ -13,13 +13,14 @@ import sys
 import tarfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from make_archive import make_archive
 from rnn_warmstart import recommend
 from rnn_warmstart.__main__ import app
-from rnn_warmstart.building import BuildError, BuildPlan, build_models, lock, reading
+from rnn_warmstart.building import BuildError, BuildPlan, build, build_models, lock, reading
 from rnn_warmstart.building.reading import write_corpus, write_corpus_apart
 from rnn_warmstart.corpus import load_builtin, read_corpus
 from rnn_warmstart.surrogate import NetworkSettings, Settings
@@ -209,6 +210,23 @@ def test_a_killed_build_goes_on_to_the_same_bytes(
     assert start(archive, out, step, what, share).wait() == -signal.SIGKILL
     assert contents(out) != contents(built)
     (out / ".rank.txt.abc.tmp").write_bytes(b"what a killed writer leaves")
+    build_models(BuildPlan(archive, out, settings=QUICK))
+    assert contents(out) == contents(built)
+
+
+def test_a_build_that_stops_before_its_first_record_goes_on(
+    archive: Path, built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read_and_stop(*arguments: Any) -> tuple[str, ...]:
+        write_corpus_apart(*arguments)
+        raise KeyboardInterrupt
+
+    out = tmp_path / "models"
+    with monkeypatch.context() as patch:
+        patch.setattr(build, "write_corpus_apart", read_and_stop)
+        with pytest.raises(KeyboardInterrupt):
+            build_models(BuildPlan(archive, out, settings=QUICK))
+    assert (out / "runs.parquet").exists()
     build_models(BuildPlan(archive, out, settings=QUICK))
     assert contents(out) == contents(built)
 
