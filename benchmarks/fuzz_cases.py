@@ -12,6 +12,7 @@ import pickletools
 import re
 import struct
 import tarfile
+import tempfile
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -277,9 +278,12 @@ def parquets() -> tuple[bytes, ...]:
 
 
 def _scratch(name: str) -> str:
-    import tempfile
+    return str(Path(_folder().name) / name)
 
-    return str(Path(tempfile.mkdtemp()) / name)
+
+@cache
+def _folder() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory()
 
 
 def parquet_case(random: Random) -> bytes:

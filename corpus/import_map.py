@@ -116,6 +116,7 @@ class ImportMap:
         CorpusError
             A key is unknown or missing, or its value is not of the kind that it needs.
         """
+        _check_integers(data, where)
         check_names(data, _KEYS, f"{where}: unknown key", "keys of a map")
         study = data.get("study")
         found = cls(
@@ -195,6 +196,19 @@ def named_hparam(name: str, where: str) -> str:
     if name in COLUMNS:
         raise CorpusError(f"{where}: {name!r} is a column of every run, not a hyperparameter; map it under [run].")
     return HP_PREFIX + name
+
+
+def _check_integers(data: Mapping[str, Any], where: str) -> None:
+    """Refuse what TOML does not allow but Python reads, and then cannot spell: integers beyond 64 bits."""
+    waiting: list[Any] = [data]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, Mapping):
+            waiting += value.values()
+        elif isinstance(value, list):
+            waiting += value
+        elif isinstance(value, int) and not -(2**63) <= value < 2**63:
+            raise CorpusError(f"{where}: a whole number has {value.bit_length()} bits; at most 64 are allowed.")
 
 
 def _entries(data: Mapping[str, Any], where: str) -> dict[str, Entry]:

@@ -22,6 +22,7 @@ ENDS = {
     "json-half-a-character.jsonl": None,
     "json-deep.jsonl": "is not readable as jsonl",
     "json-many-digits.jsonl": "is not readable as jsonl",
+    "map-many-digits.toml": "a whole number has 16000 bits; at most 64 are allowed",
     "archive-zipped-three-times.tar.gz": "is damaged or no archive",
     "archive-sparse.tar.gz": "is a link, a device or sparse",
     "archive-long-name.tar.gz": "is larger than it declares, or than what is read",

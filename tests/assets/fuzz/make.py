@@ -68,6 +68,7 @@ FILES = {
     "json-half-a-character.jsonl": (LINE % '"\\ud800"').encode(),
     "json-deep.jsonl": (LINE % ("[" * 1100 + "]" * 1100)).encode(),
     "json-many-digits.jsonl": (LINE % ("9" * 5000)).encode(),
+    "map-many-digits.toml": b'source = "a"\n[run]\neval_loss = 0x' + b"f" * 4000 + b"\n",
     "archive-zipped-three-times.tar.gz": zipped(bytes(2**24), 3),
     "archive-sparse.tar.gz": zipped(tar("x.p", 0, bytes(2048), b"S")),
     "archive-long-name.tar.gz": zipped(tar("x", 2**22, bytes(2**22), b"L")),
