@@ -59,7 +59,7 @@ USERS = {
         "lr": (1e-4, 1e-1),
         "forget_gate_bias_hack": (0.0, 6.0),
         "optimizer": ["Adam", "RMSProp", "SGD", "Momentum"],
-        "train_steps": (500, 3900),
+        "train_steps": (500, 3000),  # clipped: exactly the upper end
         "n_layers": (1, 8),
     },
     "on_mismatch": "clip",
