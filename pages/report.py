@@ -72,8 +72,9 @@ def _add_portfolio(page: Page, found: Recommendation) -> None:
 def _add_losses(page: Page, found: Recommendation, models: str | os.PathLike[str] | None) -> None:
     page.add_text(
         "Above, each configuration's predicted loss with its 90 % interval, and the real runs most like it. Below, "
-        "what real runs of the setups nearest to the one asked about gave: boxes hold the middle half of them. Runs "
-        "that diverged, and those of the worst tenth that lie far off, are not shown.",
+        "what real runs of the setups nearest to the one asked about gave: boxes hold the middle half of them. Chosen "
+        "configurations were recommended once, or trained for longer. Runs that diverged, and those of the worst tenth "
+        "that lie far off, are not shown.",
         heading="Predicted losses beside real runs",
     )
     for task in found.query.weights:

@@ -130,7 +130,7 @@ def _draw_curve(curve: Curve, axis: dict[str, Any]) -> Figure:
         along = log_axis(dimension.low, dimension.high)
     marker = {"symbol": "diamond", "size": 11, "color": COLOURS[1]}
     figure = go.Figure(go.Scatter(x=places, y=curve.predictions, **drawn))
-    figure.add_scatter(x=[own], y=[curve.own_prediction], mode="markers", marker=marker)
+    figure.add_scatter(x=[own], y=[curve.own_prediction], mode="markers", marker=marker, cliponaxis=False)
     figure.update_traces(hovertemplate="%{x}: %{y:.4g}<extra></extra>")
     if curve.tolerance:
         figure.add_vrect(*curve.tolerance, fillcolor=COLOURS[2], opacity=0.18, line_width=0, layer="below")
