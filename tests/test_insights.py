@@ -279,6 +279,8 @@ def test_json_has_the_documented_keys(asked):
     for name, keys in KEYS.items():
         assert list(asked.tables[name].columns) == keys.split()
         assert all(list(row) == keys.split() for row in found[name])
+    documented = (ROOT / "docs" / "insights.md").read_text()
+    assert all(f"`{key}`" in documented for keys in [*KEYS.values(), " ".join(found["about"])] for key in keys.split())
     for name in TABLES[1:-1]:
         # 8 runs a setup: too few for a best part of their own
         assert {row["source"] for row in found[name]} == {"surrogate"}

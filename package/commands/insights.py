@@ -121,14 +121,16 @@ def _print(found: Findings) -> None:
     from ..insights.digest import sections
 
     console = Console(markup=False, highlight=False)
-    for title, legend, frame in sections(found):
+    told = sections(found)
+    for number, (title, legend, frame) in enumerate(told, start=1):
         console.print(title, style="bold")
-        table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+        table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True, show_edge=False)
         for column in frame:
-            table.add_column(str(column), overflow="fold")
+            table.add_column(str(column), overflow="fold", no_wrap=column == frame.columns[0])
         for row in frame.itertuples(index=False):
             table.add_row(*map(str, row))
         console.print(table)
-        console.print(legend + "\n", style="dim")
+        shared = number < len(told) and told[number][1] == legend  # is said once, after the last table
+        console.print("" if shared else f"\n{legend}\n", style="dim")
     for note in found.notes:
         console.print(f"Note: {note}")
