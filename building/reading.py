@@ -102,7 +102,7 @@ def _follow(child: subprocess.Popen[bytes], archive: Path, progress: Progress) -
                 f"{archive.name} was not read: a part of it keeps the reader busy without an end, as no table of runs "
                 f"does. Fetch the archive again: rnn-warmstart fetch."
             ) from None
-        report = json.loads(line) if line else {"ended": child.wait()}
+        report: dict[str, Any] = json.loads(line) if line else {"ended": child.wait()}
         if "error" in report:
             raise BuildError(report["error"])
         if "ended" in report:

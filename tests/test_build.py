@@ -11,7 +11,6 @@ import signal
 import subprocess
 import sys
 import tarfile
-import time
 from pathlib import Path
 from typing import Any
 
@@ -179,24 +178,38 @@ def test_another_archive_is_built_anew(built: Path, tmp_path: Path) -> None:
 
 
 CHILD = """
-import json, os, signal, sys
+import json, os, sys, threading
 from pathlib import Path
 from rnn_warmstart.building import BuildPlan, build_models
 from rnn_warmstart.surrogate import Settings
-archive, out, settings, step, what, share = sys.argv[1:]
+archive, out, settings, step, what, share, reports, delay = sys.argv[1:]
+count = 0
 
 def report(now, doing, done):
+    global count
+    count += 1
     if now == step and what in doing and done >= float(share):
         os.kill(os.getpid(), 9)
+    if count == int(reports):
+        threading.Timer(float(delay), os.kill, (os.getpid(), 9)).start()
 
 build_models(BuildPlan(Path(archive), Path(out), settings=Settings.from_dict(json.loads(settings))), report)
 """
 
 
-def start(archive: Path, out: Path, step: str = "", what: str = "", share: float = 0.0) -> subprocess.Popen[bytes]:
-    """Start a build that kills itself at some point."""
-    settings = json.dumps(QUICK.to_dict())
-    return subprocess.Popen([sys.executable, "-c", CHILD, archive, out, settings, step, what, str(share)])
+def start(
+    archive: Path,
+    out: Path,
+    step: str = "",
+    what: str = "",
+    share: float = 0.0,
+    *,
+    reports: int = 0,
+    delay: float = 0.0,
+) -> subprocess.Popen[bytes]:
+    """Start a build that kills itself at some point, or some seconds after so many reports of progress."""
+    point = [step, what, str(share), str(reports), str(delay)]
+    return subprocess.Popen([sys.executable, "-c", CHILD, archive, out, json.dumps(QUICK.to_dict()), *point])
 
 
 @pytest.mark.parametrize(
@@ -240,24 +253,25 @@ def test_folds_that_are_done_are_not_fitted_again(archive: Path, tmp_path: Path)
 
 @pytest.mark.slow
 def test_twenty_kills_at_random_points_leave_the_bytes_of_an_undisturbed_build(tmp_path: Path) -> None:
-    archive, out = tmp_path / "runs.tar.gz", tmp_path / "models"
+    archive, out, told = tmp_path / "runs.tar.gz", tmp_path / "models", []
     make_archive(archive, 4000)
-    begin = time.monotonic()
-    assert start(archive, tmp_path / "undisturbed").wait() == 0
-    whole, rng, kills = time.monotonic() - begin, random.Random(0), 0
-    while kills < 20:
-        process = start(archive, out)
-        try:
-            process.wait(timeout=rng.uniform(0.05, 0.6) * whole)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            kills += process.wait() == -signal.SIGKILL
-            continue
-        assert contents(out) == contents(tmp_path / "undisturbed")
-        for path in out.iterdir():
-            path.unlink()
-    assert start(archive, out).wait() == 0
-    assert contents(out) == contents(tmp_path / "undisturbed")
+    plan = BuildPlan(archive, tmp_path / "undisturbed", settings=QUICK)
+    build_models(plan, lambda step, what, share: told.append(step))
+    kill_again_and_again(archive, out, contents(plan.out), len(told))
+
+
+def kill_again_and_again(archive: Path, out: Path, expected: Files, reports: int) -> None:
+    """Kill a build, and those that go on, twenty times in all; what comes to its end begins anew."""
+    rng, kills, last = random.Random(0), 0, False
+    while kills < 20 or not last:
+        point = 0 if kills == 20 else rng.randint(1, max(2, reports // 2))
+        ended = start(archive, out, reports=point, delay=rng.uniform(0, 0.5)).wait()
+        assert ended in (0, -signal.SIGKILL)
+        kills, last = kills + bool(ended), not ended
+        if last:
+            assert contents(out) == expected
+            for path in out.iterdir():
+                path.unlink()
 
 
 # --- refusals --------------------------------------------------------------------------------------------------------
