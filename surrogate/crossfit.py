@@ -11,7 +11,7 @@ import pandas as pd
 
 from ..features import Encoder
 from .boosting import Boosters, Floats, Settings, Targets, fit_booster, setup_folds
-from .predictors import Predictors
+from .predictors import fit_networks
 
 SMALLEST: Final = 0.01
 """Least predicted size of an error, in loss scores."""
@@ -52,9 +52,11 @@ class HeldOut:
         rank, loss, diverge, spread = (np.empty(len(runs)) for _ in range(4))
         for index, rows in enumerate(folds):
             part = _part(progress, index, len(folds))
-            predictors = Predictors.fit(matrix[~rows], targets.take(~rows), encoder, single, part)
-            rank[rows], loss[rows] = predictors.scores(matrix[rows])
-            diverge[rows] = predictors.boosters.predict("diverge", matrix[rows])
+            seen = targets.take(~rows)
+            networks = fit_networks(matrix[~rows], seen, encoder, single, part)
+            rank[rows], loss[rows] = networks.predict(matrix[rows]).T
+            trees = fit_booster("diverge", matrix[~rows], seen.diverge, encoder, settings)
+            diverge[rows] = trees.predict(matrix[rows])
         error = np.abs(targets.loss - loss)
         for rows in folds:
             spread[rows] = predict_spread(fit_spread(matrix[~rows], error[~rows], encoder, settings), matrix[rows])

@@ -10,7 +10,7 @@ seed. Everything is float32.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -23,7 +23,7 @@ BETAS: Final = (0.9, 0.999)
 EPSILON: Final = 1e-8
 LARGEST: Final = 4.0
 """Inputs are cut at this many standard deviations."""
-CHUNK: Final = 2048
+CHUNK: Final = 512
 """Rows that are predicted at a time, so that a layer stays in the cache."""
 Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
@@ -47,7 +47,7 @@ class NetworkSettings:
         Probability that a hidden unit is left out in a step.
     """
 
-    units: int = 256
+    units: int = 192
     layers: int = 4
     members: int = 3
     epochs: int = 25
@@ -92,6 +92,23 @@ class Inputs:
     def width(self) -> int:
         """Number of inputs."""
         return len(self.numbers) + sum(self.sizes)
+
+    @property
+    def columns(self) -> NDArray[np.int64]:
+        """The matrix's column behind each input, shape (width,)."""
+        return np.concatenate([self.numbers, np.repeat(self.categories, self.sizes)]).astype(np.int64)
+
+    def without(self, columns: Collection[int]) -> Inputs:
+        """Return the same without the inputs of some columns of the matrix."""
+        numbers = [place for place, column in enumerate(self.numbers) if column not in columns]
+        categories = [place for place, column in enumerate(self.categories) if column not in columns]
+        return Inputs(
+            tuple(self.numbers[place] for place in numbers),
+            tuple(self.categories[place] for place in categories),
+            self.centre[numbers],
+            self.spread[numbers],
+            tuple(self.sizes[place] for place in categories),
+        )
 
     def __call__(self, matrix: Floats) -> Singles:
         """Return the inputs of shape (n_rows, width)."""
@@ -189,9 +206,27 @@ class Ensemble:
         for w, b in layers[:-1]:
             x = x @ w  # of shape (n_members, n_rows, units) after the first layer
             x += b
-            x *= _sigmoid(x)
+            gate = x * np.float32(0.5)  # silu(x) = h tanh(h) + h with h = x / 2
+            np.tanh(gate, out=x)
+            x *= gate
+            x += gate
         w, b = layers[-1]
         return np.asarray((x @ w + b).mean(axis=0), dtype=np.float32)
+
+    def narrowed(self, known: Mapping[int, float]) -> Ensemble:
+        """Return the same networks for rows whose features of these columns never change: with fewer inputs.
+
+        What the known features (column to value, NaN for missing) add to the first layer goes into its biases.
+        """
+        row = np.full((1, 1 + int(self.inputs.columns.max())), np.nan)
+        row[0, list(known)] = list(known.values())
+        kept = ~np.isin(self.inputs.columns, list(known))
+        constant = np.where(kept, np.float32(0), self.inputs(row)[0])
+        members = []
+        for flat in self.weights:
+            w, b = _layers(flat, self.widths)[0]
+            members.append(np.concatenate([w[kept].ravel(), (b + constant @ w).ravel(), flat[w.size + b.size :]]))
+        return Ensemble(self.inputs.without(known), (int(kept.sum()), *self.widths[1:]), np.stack(members))
 
     @cached_property
     def layers(self) -> list[tuple[Singles, Singles]]:

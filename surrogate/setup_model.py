@@ -22,7 +22,6 @@ from .crossfit import SMALLEST
 from .forest import Forest
 from .model import Surrogate
 from .network_row import NetworkRow
-from .predictors import mix_scores
 from .pruning import prune_model
 from .targets import KNOTS
 
@@ -48,14 +47,13 @@ class SetupModel:
         self.space = Space.covered(domains, surrogate.encoder.hyperparameters, {})
         self._surrogate = surrogate
         self._encode = RowEncoder(surrogate.encoder, *self.setup)
-        self._networks = NetworkRow(surrogate.predictors.networks)
+        columns = {name: column for column, name in enumerate(surrogate.encoder.features)}
+        known = {columns[name]: value for name, value in self._known().items() if name in columns}
+        self._networks = surrogate.predictors.networks.narrowed(known)
+        self._network_row = NetworkRow(self._networks)
         residuals, scale = surrogate.calibration.residuals[task], surrogate.scale
         self._residuals = residuals
         self._scores, self._losses = np.linspace(scale.lowest[task], scale.highest[task], KNOTS), scale.knots[task]
-
-    @cached_property
-    def _loss(self) -> Forest:
-        return self._narrow("loss")
 
     @cached_property
     def _spread(self) -> Forest:
@@ -66,9 +64,12 @@ class SetupModel:
         return self._narrow("diverge")
 
     def _narrow(self, model: str) -> Forest:
+        return Forest(prune_model(self._surrogate.boosters.models[model].model_to_string(), self._known()))
+
+    def _known(self) -> dict[str, float]:
+        """Return the features that are the same for all configurations of the setup, by name."""
         absent = set(self._surrogate.encoder.hyperparameters) - set(self.space.names)
-        known = self._encode.setup_features | dict.fromkeys(absent, np.nan)
-        return Forest(prune_model(self._surrogate.boosters.models[model].model_to_string(), known))
+        return self._encode.setup_features | dict.fromkeys(absent, np.nan)
 
     def loss(self, config: Mapping[str, Value]) -> float:
         """Return the median loss of a configuration, in the task's unit."""
@@ -104,12 +105,12 @@ class SetupModel:
 
     def _median_score(self, row: Floats) -> float:
         # Predictors.scores, predict_spread and Residuals.bounds for one row
-        score = mix_scores(self._loss.one(row), float(self._networks(row)[1]))
+        score = float(self._network_row(row)[1])
         median = self._residuals.median[bisect_left(self._residuals.edges, score)]
         return score + max(self._spread.one(row), SMALLEST) * median
 
     def _median_scores(self, matrix: Floats) -> Floats:
-        scores = mix_scores(self._loss.many(matrix), self._surrogate.predictors.networks.predict(matrix)[:, 1])
+        scores = self._networks.predict(matrix)[:, 1]
         spread = np.maximum(self._spread.many(matrix), SMALLEST)
         return self._residuals.bounds(scores, spread, LEVELS[0])[1]
 

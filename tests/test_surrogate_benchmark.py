@@ -86,8 +86,8 @@ def test_objective_and_batch_are_the_surrogate_s_prediction(setup):
     configs = sample(benchmark, 40)
     expected = get_surrogate().predict(query(benchmark, configs))["predicted_loss"].to_numpy()
     np.testing.assert_allclose([benchmark.objective(config) for config in configs], expected, rtol=CLOSE)
-    np.testing.assert_array_equal(benchmark.batch(pd.DataFrame(configs)), expected)
-    np.testing.assert_array_equal(benchmark.batch({k: [c[k] for c in configs] for k in configs[0]}), expected)
+    np.testing.assert_allclose(benchmark.batch(pd.DataFrame(configs)), expected, rtol=CLOSE)
+    np.testing.assert_allclose(benchmark.batch({k: [c[k] for c in configs] for k in configs[0]}), expected, rtol=CLOSE)
 
 
 def test_a_size_between_those_of_the_corpus_is_a_benchmark_too():
