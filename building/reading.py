@@ -95,13 +95,12 @@ def _follow(child: subprocess.Popen[bytes], archive: Path, progress: Progress) -
     lines: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(child.stdout, lines), daemon=True).start()
     while True:
-        try:
-            line = lines.get(timeout=SILENCE)
-        except queue.Empty:
+        line = _next_line(lines)
+        if line is None:
             raise BuildError(
                 f"{archive.name} was not read: a part of it keeps the reader busy without an end, as no table of runs "
                 f"does. Fetch the archive again: rnn-warmstart fetch."
-            ) from None
+            )
         report: dict[str, Any] = json.loads(line) if line else {"ended": child.wait()}
         if "error" in report:
             raise BuildError(report["error"])
@@ -114,6 +113,14 @@ def _follow(child: subprocess.Popen[bytes], archive: Path, progress: Progress) -
             return
         if "done" in report:
             progress(report["done"], report["total"], report["name"])
+
+
+def _next_line(lines: queue.SimpleQueue[bytes]) -> bytes | None:
+    """Return the next line, None after a long silence: in parts, as both processes may have been suspended in one."""
+    for _ in range(4):
+        with suppress(queue.Empty):
+            return lines.get(timeout=SILENCE / 4)
+    return None
 
 
 def _listen(stream: IO[bytes], lines: queue.SimpleQueue[bytes]) -> None:
