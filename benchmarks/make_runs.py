@@ -4,7 +4,7 @@
     nice -n 19 python benchmarks/make_runs.py work FOLDER --workers 2 [--until 02:30]
     python benchmarks/make_runs.py propose FOLDER         # adds configurations that the recommender proposes
     python benchmarks/make_runs.py collect FOLDER         # FOLDER/trainer_runs.parquet, and what is in it
-    python benchmarks/make_runs.py merge FOLDER           # the built-in corpus takes them in
+    python benchmarks/make_runs.py merge FOLDER...        # the built-in corpus takes them in
 
 `work` takes up where the last one stopped, however it stopped; several may run side by side. text8 is read from the
 path in RNN_WARMSTART_TEXT8.
@@ -152,13 +152,17 @@ def collect(folder: Path) -> None:
 
 
 @app.command()
-def merge(folder: Path, built_in: Path = Path("corpus/data/runs.parquet")) -> None:
-    """Put the gathered runs in place of the trainer's earlier ones in the built-in corpus; the lab's runs stay."""
+def merge(folders: list[Path], built_in: Path = Path("corpus/data/runs.parquet")) -> None:
+    """Put the gathered runs of all folders in place of the trainer's earlier ones in the built-in corpus; the lab's runs stay.
+
+    Sorted by task and architecture, so that a question reads only a part of the file.
+    """
     import pandas as pd
     from rnn_warmstart.corpus import as_corpus, read_corpus, write_parquet
 
     lab = read_corpus(built_in).runs.query("source == 'lab'")
-    merged = as_corpus(pd.concat([lab, read_corpus(folder / "trainer_runs.parquet").runs], ignore_index=True))
+    runs = pd.concat([lab, *(read_corpus(folder / "trainer_runs.parquet").runs for folder in folders)])
+    merged = as_corpus(runs.sort_values(["task_type", "architecture"], kind="stable", ignore_index=True))
     write_parquet(merged, built_in)
     typer.echo(str(merged))
     typer.echo("Now: python -m rnn_warmstart.corpus.card && rnn-warmstart fit --out models")

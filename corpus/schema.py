@@ -18,7 +18,7 @@ ABSURD_LOSS: Final = 1e6
 """A loss above this counts as diverged: over 50,000 times the worst trivial predictor of any task (18.21 nats)."""
 UNKNOWN_SIZE: Final = 1
 """`max_params` of runs whose source records no size: they are one setup, whatever their networks hold."""
-CHOSEN: Final = ("recommended", "long")
+CHOSEN: Final = ("recommended", "long", "fixed-steps")
 """Last part of the `source` of runs that are no random draw from their setup's usual law: proposed by a recommender, or
 trained for longer than the law allows. What is said of *random configurations* is said of the others."""
 

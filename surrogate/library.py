@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Mapping
 from functools import lru_cache
 from importlib.resources import as_file, files
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ..corpus.schema import HP_PREFIX
 from .forest import hold_to_one_thread_after_fork
@@ -75,8 +76,23 @@ def _read_runs(path: str, version: str, architecture: str, task: str) -> pd.Data
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
-    table = pq.ParquetFile(path).read()
-    table = table.filter(pc.equal(table["task_type"], task))
-    both = table.filter(pc.equal(table["architecture"], architecture))
-    runs = (both if both.num_rows else table).to_pandas(ignore_metadata=True, integer_object_nulls=True)
+    file = pq.ParquetFile(path)
+    for wanted in ({"task_type": task, "architecture": architecture}, {"task_type": task}):
+        table = file.read_row_groups([group for group in range(file.num_row_groups) if _may_hold(file, group, wanted)])
+        for name, value in wanted.items():
+            table = table.filter(pc.equal(table[name], value))
+        if table.num_rows:
+            break
+    runs = table.to_pandas(ignore_metadata=True, integer_object_nulls=True)
     return runs.loc[:, [not str(name).startswith(HP_PREFIX) or bool(runs[name].notna().any()) for name in runs]]
+
+
+def _may_hold(file: Any, group: int, wanted: Mapping[str, str]) -> bool:
+    """Return whether a row group of a corpus may hold runs with these values; True where statistics do not say."""
+    rows = file.metadata.row_group(group)
+    columns = (rows.column(index) for index in range(rows.num_columns))
+    known = {column.path_in_schema: column.statistics for column in columns if column.path_in_schema in wanted}
+    return all(
+        known.get(name) is None or not known[name].has_min_max or known[name].min <= value <= known[name].max
+        for name, value in wanted.items()
+    )

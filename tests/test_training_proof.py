@@ -1,0 +1,64 @@
+"""The figures of benchmarks/recommendation.py, by a second way."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+import recommendation as proof
+
+RANDOM = np.array([0.5, 0.1, 0.9, 0.3, 0.3, 0.7, np.inf, 0.2])
+
+
+def draws(k, count=20_000):
+    rng = np.random.default_rng(0)
+    return np.array([rng.choice(RANDOM, size=k, replace=False).min() for _ in range(count)])
+
+
+@pytest.mark.parametrize("k", [1, 3, 8])
+@pytest.mark.parametrize("loss", [0.05, 0.25, 0.3, 2.0])
+def test_the_chance_to_beat_the_best_of_k_is_that_of_drawing(k, loss):
+    best = draws(k)
+    expected = (best > loss).mean() + (best == loss).mean() / 2
+    assert proof.chance_to_beat(RANDOM, loss, k) == pytest.approx(expected, abs=0.015)
+
+
+@pytest.mark.parametrize("k", [1, 3, 8])
+def test_the_expected_lowest_of_k_is_that_of_drawing(k):
+    expected = np.minimum(draws(k), 1.0).mean()
+    assert proof.expected_lowest(RANDOM, k, 1.0) == pytest.approx(expected, abs=0.01)
+
+
+def test_ties_count_half():
+    assert proof.share_better(RANDOM, 0.3) == 3 / 8
+
+
+def test_judged_setups_are_balanced_and_can_be_trained():
+    setups = proof.judged_setups()
+    assert len(set(setups)) == 24
+    for key in ("architecture", "task_type"):
+        names = [getattr(item, key) for item in setups]
+        assert {names.count(name) for name in names} == {4}
+    jobs = proof.random_jobs(setups[0], 30, 50)
+    assert [job.configurations[0]["train_steps"] for job in jobs] == [50] and len(jobs[0].seeds) == 30
+
+
+def test_unseen_keeps_no_run_of_a_judged_setup():
+    from rnn_warmstart.corpus import load_builtin
+
+    runs, setups = load_builtin().runs, proof.judged_setups()[:3]
+    kept = proof.unseen_by(runs, setups)
+    for item in setups:
+        mine = (runs["architecture"] == item.architecture) & (runs["task_type"] == item.task_type)
+        mine &= (runs["n_layers"] == item.n_layers) & (runs["max_params"] == item.max_params)
+        assert mine.any() and not kept[mine].any()
+
+
+def test_judging_counts_the_best_of_the_first_trials():
+    setup = proof.judged_setups()[0]
+    losses = np.array([[0.3, 0.3, 0.3], [0.1, 0.6, 0.3], [0.9, 0.9, 0.9]])
+    found = proof.judge(setup, RANDOM[:6], {"recommend": [{}, {}], "other": [{}]}, losses)
+    first, both = found["lists"]["recommend"]["regret"]
+    middle = 0.4
+    assert first == pytest.approx((0.3 - 0.1) / (middle - 0.1))
+    assert both == pytest.approx((0 + 0.2 + 0.2) / 3 / (middle - 0.1))
+    assert found["lists"]["other"]["regret"] == [pytest.approx(1.0)]  # worse than the median counts as the median
