@@ -21,6 +21,7 @@ from rnn_warmstart.pages import Page
 from rnn_warmstart.pages.report import make_report
 from rnn_warmstart.pages.sensitivity import trace_curves
 from rnn_warmstart.pages.style import COLOURS
+from rnn_warmstart.surrogate.library import get_surrogate
 from typer.testing import CliRunner
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -237,6 +238,9 @@ def test_the_losses_are_the_predicted_ones_beside_real_runs(report, found, runs)
 def test_a_curve_passes_through_the_configuration_and_stays_low_where_tolerated(found):
     first = found[0]
     curves = trace_curves(found, first)
+    # 5 % of the loss are tolerated, or of a hundredth of the task's typical loss where the loss is next to nothing
+    (typical,) = get_surrogate().scale.losses(np.zeros(1), np.array(["rcf"], dtype=object))
+    rise = 0.05 * max(first.predicted_loss, 0.01 * typical)
     assert {curve.dimension.name for curve in curves} == {item.name for item in found.query.space.dimensions}
     for curve in curves:
         assert curve.own_prediction == pytest.approx(first.predicted_loss)
@@ -246,8 +250,8 @@ def test_a_curve_passes_through_the_configuration_and_stays_low_where_tolerated(
             continue
         low, high = curve.tolerance
         inside = (curve.places >= low) & (curve.places <= high)
-        # 5 % are tolerated; between the ladder's points the curve may bend a little above the straight line
-        assert (curve.predictions[inside] <= first.predicted_loss * 1.08).all(), curve.dimension.name
+        # between the points that were tried the curve may bend above the straight line by a little
+        assert (curve.predictions[inside] <= first.predicted_loss + 1.25 * rise).all(), curve.dimension.name
     named = [curve.dimension.name for curve in curves if curve.tolerance]
     assert named == list(first.tolerance)
 
