@@ -153,7 +153,7 @@ def collect(folder: Path) -> None:
 
 @app.command()
 def merge(folders: list[Path], built_in: Path = Path("corpus/data/runs.parquet")) -> None:
-    """Put the gathered runs of all folders in place of the trainer's earlier ones in the built-in corpus; the lab's runs stay.
+    """Put the gathered runs in place of the trainer's earlier ones in the built-in corpus; the lab's runs stay.
 
     Sorted by task and architecture, so that a question reads only a part of the file.
     """
