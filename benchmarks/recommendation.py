@@ -103,8 +103,8 @@ def unseen_by(runs: pd.DataFrame, setups: Iterable[Setup]) -> Floats:
 
 def propose(
     runs: pd.DataFrame, setup: Setup, models: Path, models_task: Path, group: list[Setup], steps: int
-) -> Proposals:
-    """Return everybody's configurations for one setup, in the order in which they would be tried."""
+) -> tuple[Proposals, Floats]:
+    """Return everybody's configurations for one setup in the order of trying, and the 90 % intervals of the first."""
     ask = {"params": setup.max_params, "depth": setup.n_layers, "n": LENGTH, "fixed": {"train_steps": steps}}
     found = recommend(setup.architecture, setup.task_type, models=models, **ask)
     described = recommend(setup.architecture, DESCRIBED[setup.task_type], models=models_task, **ask)
@@ -122,7 +122,8 @@ def propose(
         "task unseen: greedy portfolio": portfolio(other, LENGTH),
         "task unseen: nearest setup's best": nearest_best(other, LENGTH),
     }
-    return {name: [item | {"train_steps": steps} for item in found] for name, found in proposals.items()}
+    fixed = {name: [item | {"train_steps": steps} for item in lists] for name, lists in proposals.items()}
+    return fixed, np.array([item.interval for item in found])
 
 
 def usable(runs: pd.DataFrame) -> Floats:
@@ -131,7 +132,9 @@ def usable(runs: pd.DataFrame) -> Floats:
     return np.where(runs["diverged"].to_numpy(bool) | ~(losses < ABSURD_LOSS), np.inf, losses)
 
 
-def judge(setup: Setup, random: Floats, proposals: Proposals, losses: Floats) -> dict[str, Any]:
+def judge(
+    setup: Setup, random: Floats, proposals: Proposals, losses: Floats, intervals: Floats | None = None
+) -> dict[str, Any]:
     """Return what came of a setup's proposals; losses of shape (all configurations in order, seeds)."""
     best, middle = min(random.min(), losses.min()), float(np.median(random))
     ends = np.cumsum([len(item) for item in proposals.values()])
@@ -149,6 +152,11 @@ def judge(setup: Setup, random: Floats, proposals: Proposals, losses: Floats) ->
                 for k in (100, len(random))
             },
         }
+    if intervals is not None:
+        mine = losses[: len(intervals)]
+        found["below"], found["above"] = (
+            float(np.mean(outside)) for outside in (mine < intervals[:, :1], mine > intervals[:, 1:])
+        )
     expected = [expected_lowest(random, min(trial, len(random)), middle) for trial in MOMENTS]
     found["random_regret"] = {str(t): (x - best) / (middle - best) for t, x in zip(MOMENTS, expected, strict=True)}
     return found
@@ -224,6 +232,7 @@ def to_text(result: dict[str, Any]) -> str:
     for name, moments in result["summary"].items():
         rows += [[name, t, f"{item['regret']:.3f}", *_cells(item)] for t, item in moments.items()]
     n = result["random"]
+    below, above = (float(np.mean([item[side] for item in result["setups"]])) for side in ("below", "above"))
     header = ["list", "T", "regret", "95 %", "better, median", "better, worst", "beats best of 100",
               f"beats best of {n}", "setups where it is better than recommend"]  # fmt: skip
     each = [
@@ -243,7 +252,9 @@ random configurations a setup, every proposal with {SEEDS} seeds.
 
 {markdown_table(header, rows)}
 regret: 0 is the best loss that anybody reached in the setup, 1 the median of random configurations and all above;
-mean over setups and seeds, 95 % by bootstrap over setups. better: share of the random configurations that are better
+mean over setups and seeds, 95 % by bootstrap over setups. The 90 % intervals of the {LENGTH} recommended configurations
+hold {1 - below - above:.1%} of their losses, {below:.1%} lie below, {
+        above:.1%} above. better: share of the random configurations that are better
 than the best of the first T. beats best of k: share of setups where it more often than not is better than the best of k
 random configurations.
 
@@ -314,12 +325,12 @@ def run(
     results = []
     for number, setup in enumerate(setups):
         of_task = cache / f"models-{version}-{setup.task_type}"
-        proposals = propose(
+        proposals, intervals = propose(
             runs, setup, cache / f"models-{version}-{number % GROUPS}", of_task, groups[number % GROUPS], steps
         )
         table = trained(folder, [proposal_job(setup, proposals)], console, f"proposals for {setup}")
         random = usable(folder.collect([job.name for job in random_jobs(setup, count, steps)]))
-        results.append(judge(setup, random, proposals, usable(table).reshape(-1, SEEDS)))
+        results.append(judge(setup, random, proposals, usable(table).reshape(-1, SEEDS), intervals))
     return {
         "provenance": provenance(corpus, 0),
         "steps": steps,

@@ -177,8 +177,8 @@ def to_text(result: dict[str, Any]) -> str:
     return f"""# Searches of real trainings, warm and cold
 
 `python benchmarks/trained_search.py`, commit {about["commit"]}, models of a corpus of \
-{about["corpus"]["rows"]:,} runs, SHA-256 {about["corpus"]["sha256"]}. {len(result["setups"])} setups of 3 layers that the corpus does not have, \
-{result["steps"]} training steps a trial, {result["seeds"]} searches of each kind a setup.
+{about["corpus"]["rows"]:,} runs, SHA-256 {about["corpus"]["sha256"]}. {len(result["setups"])} setups of 3 layers that \
+the corpus does not have, {result["steps"]} training steps a trial, {result["seeds"]} searches of each kind a setup.
 
 Normalised regret after T trials, with its standard error over setups; how often a search is ahead of a cold one (TPE)
 at the end; the speed-up over cold TPE, with 95 %.

@@ -68,7 +68,7 @@ def _read_surrogate(models: str | None, version: str) -> Surrogate:
     if models is not None:
         return load_surrogate(models)
     with as_file(files("rnn_warmstart.models")) as folder:
-        return load_surrogate(folder)
+        return load_surrogate(folder, own=True)
 
 
 @lru_cache(maxsize=32)

@@ -27,6 +27,7 @@ from .network import Ensemble, Inputs, count_weights
 from .noise import SeedNoise
 from .predictors import Predictors
 from .targets import LossScale
+from .tree_checks import check_trees
 
 SCHEMA_VERSION: Final = 2
 """Version of the folder's format. Raise it by one when a file's meaning changes, so that an older package refuses
@@ -60,8 +61,15 @@ def save_surrogate(surrogate: Surrogate, folder: str | os.PathLike[str]) -> None
     write_atomically(target / REGISTRY, _to_json({"schema_version": SCHEMA_VERSION, "sha256": hashes}).encode())
 
 
-def load_surrogate(folder: str | os.PathLike[str]) -> Surrogate:
-    """Read the surrogate that a folder holds, after checking every file's checksum.
+def load_surrogate(folder: str | os.PathLike[str], *, own: bool = False) -> Surrogate:
+    """Read the surrogate that a folder holds, after checking every file's checksum, and that its trees are trees.
+
+    Parameters
+    ----------
+    folder : path
+        Written by `save_surrogate`.
+    own : bool, default False
+        Whether it is the package's own, whose trees need no check.
 
     Raises
     ------
@@ -73,16 +81,20 @@ def load_surrogate(folder: str | os.PathLike[str]) -> Surrogate:
     contents = _checked_contents(source)
     try:
         data = json.loads(contents[DESCRIPTION])
+        encoder = Encoder.from_dict(data["encoder"])
+        boosters = _boosters(contents, None if own else len(encoder.features))
         return Surrogate(
-            encoder=Encoder.from_dict(data["encoder"]),
+            encoder=encoder,
             coverage=Coverage.from_dict(data["coverage"]),
-            predictors=Predictors(_boosters(contents), _networks(contents[NETWORKS], data["networks"])),
+            predictors=Predictors(boosters, _networks(contents[NETWORKS], data["networks"])),
             scale=LossScale.from_dict(data["loss_scale"]),
             calibration=Calibration.from_dict(data["calibration"]),
             noise=SeedNoise.from_dict(data["noise"]),
             settings=Settings.from_dict(data["settings"]),
             corpus=data["corpus"],
         )
+    except ModelError:
+        raise
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         raise ModelError(f"{source / DESCRIPTION} does not describe a surrogate ({error!r}). {_ADVICE}") from error
 
@@ -136,14 +148,18 @@ def _sha256(path: Path) -> str:
         raise ModelError(f"{path} cannot be read ({error}). {_ADVICE}") from error
 
 
-def _boosters(contents: dict[str, bytes]) -> Boosters:
+def _boosters(contents: dict[str, bytes], n_features: int | None) -> Boosters:
+    """Read the trees, after a check if the number of their features is given."""
     import lightgbm
 
     models = {}
     for name in MODELS:
         try:
-            models[name] = lightgbm.Booster(model_str=contents[f"{name}.txt"].decode())
-        except lightgbm.basic.LightGBMError as error:
+            text = contents[f"{name}.txt"].decode()
+            if n_features is not None:
+                check_trees(text, n_features)
+            models[name] = lightgbm.Booster(model_str=text)
+        except (ValueError, lightgbm.basic.LightGBMError) as error:
             raise ModelError(f"{name}.txt is not a LightGBM model: {error}. {_ADVICE}") from error
     return Boosters(models)
 

@@ -1,0 +1,83 @@
+"""Wrong trees are refused before LightGBM sees them, as it may crash on them."""
+
+import hashlib
+import json
+import re
+import shutil
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+from rnn_warmstart.surrogate.library import get_surrogate
+from rnn_warmstart.surrogate.storage import ModelError, load_surrogate
+from rnn_warmstart.surrogate.tree_checks import check_trees
+
+TEXT = (files("rnn_warmstart.models") / "diverge.txt").read_text()
+FEATURES = len(get_surrogate().encoder.features)
+
+
+def changed(name, change):
+    """Return the text with the numbers of a field of its first tree changed, and the tree's size told rightly."""
+    head, rest = TEXT.split("\n\nTree=0\n", 1)
+    line = re.search(rf"^{name}=(.*)$", rest, re.MULTILINE)
+    values = change(line[1].split())
+    new = rest[: line.start(1)] + " ".join(map(str, values)) + rest[line.end(1) :]
+    size = len(new) - len(rest)
+    head = re.sub(r"tree_sizes=(\d+)", lambda found: f"tree_sizes={int(found[1]) + size}", head)
+    return f"{head}\n\nTree=0\n{new}"
+
+
+def first(value):
+    return lambda values: [value, *values[1:]]
+
+
+def test_the_shipped_trees_pass():
+    for name in ("rank", "loss", "diverge", "spread"):
+        check_trees((files("rnn_warmstart.models") / f"{name}.txt").read_text(), FEATURES)
+    check_trees(changed("leaf_value", first(0.5)), FEATURES)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("left_child", first(10_000), "tree 0 is no tree"),
+        ("left_child", first(0), "tree 0 is no tree"),
+        ("right_child", lambda values: values[:-1], "right_child must hold"),
+        ("split_feature", first(10_000), "asks for a feature that there is not"),
+        ("split_feature", first(-1), "asks for a feature that there is not"),
+        ("threshold", first("wide"), "threshold must hold numbers"),
+        ("leaf_value", lambda values: [*values, 0.0], "leaf_value must hold"),
+        ("num_leaves", first(2), "must hold 1 numbers"),
+        ("num_leaves", first(10**30), "num_leaves must hold numbers"),
+        ("is_linear", first(1), "none that this package fits"),
+    ],
+)
+def test_wrong_trees_are_refused(name, change, message):
+    with pytest.raises(ValueError, match=message):
+        check_trees(changed(name, change), FEATURES)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("version=v4", "version=v9", "version must be v4, got 'v9'"),
+        ("num_class=1", "num_class=3", "num_class must be 1"),
+        ("tree_sizes=", "tree_sizes=9", "tree 0 does not lie where tree_sizes says"),
+        ("end of trees", "", "is incomplete"),
+        ("max_feature_idx=", "max_feature_idx=1", f"must have {FEATURES} features"),
+    ],
+)
+def test_wrong_headers_are_refused(old, new, message):
+    with pytest.raises(ValueError, match=message):
+        check_trees(TEXT.replace(old, new, 1), FEATURES)
+
+
+def test_a_folder_with_wrong_trees_and_right_checksums_is_refused(tmp_path):
+    folder = tmp_path / "models"
+    shutil.copytree(Path(str(files("rnn_warmstart.models"))), folder)
+    (folder / "diverge.txt").write_text(changed("left_child", first(10_000)))
+    registry = json.loads((folder / "registry.json").read_text())
+    registry["sha256"]["diverge.txt"] = hashlib.sha256((folder / "diverge.txt").read_bytes()).hexdigest()
+    (folder / "registry.json").write_text(json.dumps(registry))
+    with pytest.raises(ModelError, match=r"diverge\.txt is not a LightGBM model: tree 0 is no tree. Fit it again"):
+        load_surrogate(folder)
