@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+import time
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -129,14 +130,14 @@ def run_raytune(export, folder):
     try:
         search = OptunaSearch(points_to_evaluate=export.points_to_evaluate, metric="loss", mode="min", seed=0)
         tuner = tune.Tuner(
-            lambda config: {"loss": loss(config)},
+            lambda config: {"loss": loss(config), "at": time.time()},  # Ray's own time stamp has whole seconds
             param_space=export.param_space,
             tune_config=tune.TuneConfig(
                 search_alg=ConcurrencyLimiter(search, 1), num_samples=TRIALS + 1, metric="loss", mode="min"
             ),
             run_config=tune.RunConfig(storage_path=str(folder), verbose=0),
         )
-        results = sorted(tuner.fit(), key=lambda result: result.metrics["timestamp"])
+        results = sorted(tuner.fit(), key=lambda result: result.metrics["at"])
     finally:
         ray.shutdown()
     return [result.config for result in results]
