@@ -17,7 +17,7 @@ from ..features.dimension import Floats
 from ..features.space import Space
 from ..surrogate import Surrogate
 from ..surrogate.evolution import evolve
-from .forecast import Forecast, scores
+from .forecast import Forecast, scores, second_opinions
 from .query import Query
 from .tolerance import RUNGS, ladder, number_axes, points_on, strains
 
@@ -54,7 +54,8 @@ class Elites:
 def search_elites(surrogate: Surrogate, query: Query, judge: Callable[[Floats], Floats] | None = None) -> Elites:
     """Return the best configurations of the query's space, by the surrogate, best first.
 
-    A judge takes the place of the surrogate's scores: points of shape (n, n_dimensions) -> scores, lower is better.
+    A judge takes the place of the surrogate's scores: points of shape (n, n_dimensions) -> scores, lower is better. The
+    best that it finds are judged with their neighbourhood, and with the trees' opinion.
 
     Where at least as many as were asked for tolerate a factor of 1.5 in the learning rate either way, as far as the
     space goes, only those are kept.
@@ -65,7 +66,9 @@ def search_elites(surrogate: Surrogate, query: Query, judge: Callable[[Floats], 
     best = np.argsort(found, kind="stable")
     best = best[: 2 * ELITES]  # generous, as some repeat each other
     best = best[_first_of_each(query.space, units[best])][:ELITES]
-    robust = (found[best] + _neighbourhood(units[best], judge, rng)) / 2
+    robust = (found[best] + _neighbourhood(units[best], judge, rng)) / 2 + second_opinions(
+        surrogate, query, units[best]
+    )
     order = np.argsort(robust, kind="stable")
     kept = order[_sturdy(surrogate, query, units[best][order])]
     return Elites(units[best][kept], robust[kept])
