@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from .cube import Axis
     from .recommendation import Recommendation, RecommendedConfiguration
+    from .task_spec import TaskSpec
 
 MARGIN: Final = 0.1
 """How far a narrowed range goes beyond the elites, as a share of the whole range on its scale."""
@@ -28,7 +29,7 @@ MARGIN: Final = 0.1
 
 def warm_study(
     arch: str,
-    task: str,
+    task: str | TaskSpec,
     params: float,
     *,
     n: int = 5,

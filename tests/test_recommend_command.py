@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 
+import optuna
 import pytest
 from rnn_warmstart import recommend
 from rnn_warmstart.__main__ import app
@@ -88,3 +89,37 @@ def test_help_names_every_option():
     shown = run("recommend", "--help", width="200").stdout
     for option in ("--arch", "--task", "--params", "--depth", "--n", "--fix", "--max-train-steps", "--seed", "--json"):
         assert option in shown
+
+
+DESCRIPTION = """
+inputs = "symbols"
+outputs = "classes"
+n_in = 80
+n_out = 80
+time_steps = 100
+scored_steps = 100
+"""
+
+
+def test_a_task_s_description_is_a_file(tmp_path):
+    file = tmp_path / "novels.toml"
+    file.write_text(DESCRIPTION)
+    asked = ["recommend", "--arch", "gru", "--params", "1e4", "--depth", "1", "--n", "1", "--json", "--task"]
+    told = json.loads(run(*asked, str(file)).stdout)["query"]
+    assert told["task"]["name"] == "novels" and max(told["weights"], key=told["weights"].get) == "text8"
+    file.write_text(DESCRIPTION + "colour = 'red'\n")
+    refused = run(*asked, str(file))
+    assert refused.exit_code == 2 and "A task's description has unknown colour" in refused.stderr
+    missing = run(*asked, str(tmp_path / "none.toml"))
+    assert missing.exit_code == 2 and "cannot be read" in missing.stderr
+
+
+def test_a_seeded_study_takes_the_same_limits(tmp_path):
+    asked = ["seed", "--arch", "gru", "--task", "rcf", "--params", "1e4", "--depth", "1", "--n", "2"]
+    storage = f"sqlite:///{tmp_path}/warm.db"
+    done = run(*asked, "--fix", "optimizer=Adam", "--storage", storage, "--study-name", "own")
+    assert done.exit_code == 0, done.output
+    (first, *_) = optuna.load_study(study_name="own", storage=storage).trials
+    assert first.system_attrs["fixed_params"]["optimizer"] == "Adam"
+    refused = run(*asked, "--fix", "optimizer", "--storage", storage, "--study-name", "other")
+    assert refused.exit_code == 2 and "--fix needs NAME=VALUE" in " ".join(refused.output.split())

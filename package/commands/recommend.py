@@ -2,60 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from ..features.dimension import Value
-    from ..recommend import Recommendation
+from .question import (
+    Arch,
+    Count,
+    Depth,
+    Exclude,
+    Fix,
+    MaxSeconds,
+    MaxTrainSteps,
+    Models,
+    Params,
+    Ranges,
+    SecondsPerStep,
+    Seed,
+    Task,
+    read_limits,
+    read_task,
+)
 
-Parsed = TypeVar("Parsed")
+if TYPE_CHECKING:
+    from ..recommend import Recommendation
 
 
 def recommend(
-    arch: Annotated[str, typer.Option(help="Architecture: rnn, irnn, ugrnn, gru, lstm, +rnn.")],
-    task: Annotated[
-        str, typer.Option(help="Task: text8, parens_counting, arithmetic, mem_thru, rcf, per_cap; any: good on all.")
-    ],
-    params: Annotated[float, typer.Option(help="Parameter budget of the network, e.g. 1e6.")],
-    depth: Annotated[int | None, typer.Option(help="Layers. Default: the search chooses.", show_default=False)] = None,
-    n: Annotated[int, typer.Option("--n", help="How many configurations.")] = 5,
-    fix: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME=VALUE", help="Hold a hyperparameter fixed; may be repeated.", show_default=False),
-    ] = None,
-    exclude: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME=A,B", help="Choices to leave out; may be repeated.", show_default=False),
-    ] = None,
-    ranges: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--range", metavar="NAME=LOW:HIGH", help="Range of a number; may be repeated.", show_default=False
-        ),
-    ] = None,
-    max_train_steps: Annotated[
-        int | None, typer.Option(help="Most training steps a configuration may ask for.", show_default=False)
-    ] = None,
-    max_seconds: Annotated[
-        float | None,
-        typer.Option(help="Longest training, seconds; needs --seconds-per-step.", show_default=False),
-    ] = None,
-    seconds_per_step: Annotated[
-        float | None, typer.Option(help="Measured time of one training step, seconds.", show_default=False)
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the search.")] = 0,
-    models: Annotated[
-        Path | None,
-        typer.Option(
-            envvar="RNN_WARMSTART_MODELS",
-            help="Folder that `rnn-warmstart fit` or `build` wrote. Default: the shipped models.",
-            show_default=False,
-        ),
-    ] = None,
+    arch: Arch,
+    task: Task,
+    params: Params,
+    depth: Depth = None,
+    n: Count = 5,
+    fix: Fix = None,
+    exclude: Exclude = None,
+    ranges: Ranges = None,
+    max_train_steps: MaxTrainSteps = None,
+    max_seconds: MaxSeconds = None,
+    seconds_per_step: SecondsPerStep = None,
+    seed: Seed = 0,
+    models: Models = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of a table.")] = False,
     to: Annotated[
         str | None,
@@ -85,16 +72,15 @@ def recommend(
     from ..surrogate.storage import ModelError
 
     _check_output(json, to, out)
+    limits = read_limits(fix, exclude, ranges)
     try:
         found = search(
             arch,
-            task,
+            read_task(task),
             params,
             depth=depth,
             n=n,
-            fixed=_by_name("--fix", fix, _value),
-            exclude=_by_name("--exclude", exclude, _values),
-            ranges=_by_name("--range", ranges, _range),
+            **limits,
             max_train_steps=max_train_steps,
             max_seconds=max_seconds,
             seconds_per_step=seconds_per_step,
@@ -119,15 +105,17 @@ def recommend(
 
 def _check_output(json: bool, to: str | None, out: Path | None) -> None:
     """Refuse what no export can be written for, before the search."""
+    if not to:
+        if out:
+            raise typer.BadParameter("--out needs --to NAME, the format to write.")
+        return
     from ..recommend.exports import TARGETS, TEXTS
 
-    if out and not to:
-        raise typer.BadParameter("--out needs --to NAME, the format to write.")
-    if to and json:
+    if json:
         raise typer.BadParameter(
             "--json and --to exclude each other; --to json has another schema, see docs/exports.md."
         )
-    if to and to not in TEXTS:
+    if to not in TEXTS:
         python = f"; in Python, recommend(...).export({to!r}) has objects of that package" if to in TARGETS else ""
         raise typer.BadParameter(f"--to must be one of {', '.join(TEXTS)}, but got {to!r}{python}.")
 
@@ -145,47 +133,6 @@ def _export(found: Recommendation, to: str, out: Path | None) -> None:
         raise typer.Exit(1) from None
     for text in export.dropped:
         typer.echo(f"Dropped: {text}", err=True)
-
-
-EXAMPLES: Final = {
-    "--fix": "NAME=VALUE, e.g. optimizer=Adam",
-    "--exclude": "NAME=A,B, e.g. optimizer=SGD,Momentum",
-    "--range": "NAME=LOW:HIGH, e.g. lr_init=1e-4:1e-2",
-}
-
-
-def _by_name(option: str, texts: list[str] | None, parse: Callable[[str], Parsed]) -> dict[str, Parsed]:
-    """Parse the texts of an option that may be repeated, each NAME=... and each name once."""
-    found: dict[str, Parsed] = {}
-    for text in texts or []:
-        name, _, rest = text.partition("=")
-        try:
-            if not name or not rest:
-                raise ValueError
-            value = parse(rest)
-        except ValueError:
-            raise typer.BadParameter(f"{option} needs {EXAMPLES[option]}, but got {text!r}.") from None
-        if name in found:
-            raise typer.BadParameter(f"{option} names {name} twice; give it once.")
-        found[name] = value
-    return found
-
-
-def _value(text: str) -> Value:
-    try:
-        number = float(text)
-    except ValueError:
-        return text
-    return int(number) if number.is_integer() and "." not in text else number
-
-
-def _values(text: str) -> list[Value]:
-    return [_value(part) for part in text.split(",")]
-
-
-def _range(text: str) -> tuple[float, float]:
-    low, high = text.split(":")
-    return float(low), float(high)
 
 
 def _print(found: Recommendation) -> None:

@@ -7,7 +7,23 @@ from typing import Annotated
 
 import typer
 
-from .question import Arch, Count, Depth, MaxTrainSteps, Models, Params, Seed, Task
+from .question import (
+    Arch,
+    Count,
+    Depth,
+    Exclude,
+    Fix,
+    MaxSeconds,
+    MaxTrainSteps,
+    Models,
+    Params,
+    Ranges,
+    SecondsPerStep,
+    Seed,
+    Task,
+    read_limits,
+    read_task,
+)
 
 
 def report(
@@ -17,7 +33,12 @@ def report(
     out: Annotated[Path, typer.Option(metavar="FILE", help="Page to write, e.g. report.html; replaced if there.")],
     depth: Depth = None,
     n: Count = 5,
+    fix: Fix = None,
+    exclude: Exclude = None,
+    ranges: Ranges = None,
     max_train_steps: MaxTrainSteps = None,
+    max_seconds: MaxSeconds = None,
+    seconds_per_step: SecondsPerStep = None,
     seed: Seed = 0,
     models: Models = None,
 ) -> None:
@@ -36,12 +57,23 @@ def report(
     from ..surrogate.storage import ModelError
     from .progress import ReadingBar
 
+    limits = read_limits(fix, exclude, ranges)
     try:
         check_plotly()
         with ReadingBar(verb="") as bar:
             bar(0, 2, "searching")
             found = recommend(
-                arch, task, params, depth=depth, n=n, max_train_steps=max_train_steps, seed=seed, models=models
+                arch,
+                read_task(task),
+                params,
+                depth=depth,
+                n=n,
+                **limits,
+                max_train_steps=max_train_steps,
+                max_seconds=max_seconds,
+                seconds_per_step=seconds_per_step,
+                seed=seed,
+                models=models,
             )
             bar(1, 2, "drawing")
             path = make_report(found, models).write(out)

@@ -6,7 +6,23 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from .question import Arch, Count, Depth, MaxTrainSteps, Models, Params, Seed, Task
+from .question import (
+    Arch,
+    Count,
+    Depth,
+    Exclude,
+    Fix,
+    MaxSeconds,
+    MaxTrainSteps,
+    Models,
+    Params,
+    Ranges,
+    SecondsPerStep,
+    Seed,
+    Task,
+    read_limits,
+    read_task,
+)
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -20,7 +36,12 @@ def seed(
     study_name: Annotated[str, typer.Option(metavar="NAME", help="Study to make or to join.")],
     depth: Depth = None,
     n: Count = 5,
+    fix: Fix = None,
+    exclude: Exclude = None,
+    ranges: Ranges = None,
     max_train_steps: MaxTrainSteps = None,
+    max_seconds: MaxSeconds = None,
+    seconds_per_step: SecondsPerStep = None,
     direction: Annotated[
         Literal["minimize", "maximize"], typer.Option(help="Direction of the objective's values.")
     ] = "minimize",
@@ -44,15 +65,19 @@ def seed(
     from ..surrogate.storage import ModelError
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
+    limits = read_limits(fix, exclude, ranges)
     try:
         joined = study_name in optuna.get_all_study_names(storage)
         study = warm_study(
             arch,
-            task,
+            read_task(task),
             params,
             depth=depth,
             n=n,
+            **limits,
             max_train_steps=max_train_steps,
+            max_seconds=max_seconds,
+            seconds_per_step=seconds_per_step,
             storage=storage,
             study_name=study_name,
             direction=direction,
