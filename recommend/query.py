@@ -118,7 +118,7 @@ def build_query(
             encoder_for(surrogate, spec).check_width(arch, known, asked, budget)
     return Query(
         architecture=arch,
-        task=task if spec is None else spec.name,
+        task=str(task) if spec is None else spec.name,
         params=budget,
         depth=layers,
         n=count,

@@ -7,7 +7,7 @@ numbers nodes in the order in which it splits; with every node but the root bein
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,7 @@ _AN_INNER_NODE: Final = {
     "right_child": int, "internal_value": float, "internal_weight": float, "internal_count": int,
 }  # fmt: skip
 _A_LEAF: Final = {"leaf_value": float, "leaf_weight": float, "leaf_count": int}
-Numbers = NDArray[np.float64] | NDArray[np.int64]
+Numbers = NDArray[Any]
 
 
 def check_trees(text: str, n_features: int) -> None:
