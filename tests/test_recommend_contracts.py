@@ -33,7 +33,8 @@ def conditional(found):
     )
     space = replace(found.query.space, dimensions=dimensions)
     items = list(found)
-    items[1] = replace(items[1], hparams=items[1].hparams | {PARENT: "normal"})
+    for index, choice in enumerate(("identity", "normal")):
+        items[index] = replace(items[index], hparams=items[index].hparams | {PARENT: choice})
     items = [
         replace(
             item, hparams={n: v for n, v in item.hparams.items() if n != CHILD or item.hparams[PARENT] != "identity"}
