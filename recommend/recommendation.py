@@ -178,7 +178,7 @@ class Recommendation:
         distributions : mapping, optional
             The space that the study's objective will suggest from, by parameter name. Default: that of the study's
             trials so far. A study without trials has none yet, and everything is enqueued. Parameters that only the
-            study has are left to its sampler; what the recommendation was asked to hold fixed need not be among them.
+            study has are left to its sampler; what the question or the corpus holds fixed need not be among them.
 
         Returns
         -------
@@ -197,7 +197,7 @@ class Recommendation:
                 known |= trial.distributions
         queue = [self._parameters(item, DEPTH in known) for item in self.configurations]
         if known:
-            held = set(self.query.limits.fixed) - set(known)
+            held = set(self.query.space.fixed) - set(known)
             queue = [{name: value for name, value in params.items() if name not in held} for params in queue]
         misfits = {text: None for params in queue for text in _misfits(params, known)} if known else {}
         if misfits:
