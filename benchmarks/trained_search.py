@@ -35,8 +35,8 @@ from rnn_warmstart.surrogate.library import fingerprint
 from rnn_warmstart.training.runs import Job, draw_seeds, make_runs
 from rnn_warmstart.training.setups import Setup
 
-STEPS, TRIALS, SEEDS, PORTFOLIO = 300, 100, 4, 5
-MOMENTS = (1, 3, 5, 10, 25, 50, 100)
+STEPS, TRIALS, SEEDS, PORTFOLIO = 300, 50, 4, 5
+MOMENTS = (1, 3, 5, 10, 25, 50)
 SETUPS = (
     Setup("gru", "rcf", 3, 5000),
     Setup("lstm", "text8", 3, 7000),

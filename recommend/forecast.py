@@ -18,6 +18,9 @@ from .query import Query
 
 OPINION: Final = 0.25
 """Weight of the trees in the judgement of the best points found."""
+SMALL: Final = 3000
+"""Fewer runs make a small corpus: networks take few steps on it, and miss bends that trees see."""
+HALF: Final = 0.5
 
 
 def query_rows(query: Query, units: Floats) -> dict[str, NDArray[Any]]:
@@ -43,9 +46,13 @@ def query_rows(query: Query, units: Floats) -> dict[str, NDArray[Any]]:
 def scores(surrogate: Surrogate, query: Query, units: Floats) -> Floats:
     """Return the ranking score of each point, with several tasks the weighted mean of theirs; shape (n,).
 
-    Every task's score is a normal score within that task, so that no task's unit outweighs another's.
+    Every task's score is a normal score within that task, so that no task's unit outweighs another's. Of a small
+    corpus's networks the trees' opinion is asked everywhere, with `HALF` of the weight.
     """
-    found = surrogate.score(surrogate.encoder.transform(query_rows(query, units)))
+    matrix = surrogate.encoder.transform(query_rows(query, units))
+    found = surrogate.score(matrix)
+    if _is_small(surrogate):
+        found = found + HALF * (_trees(surrogate, matrix) - found)
     return _mean(query, found.reshape(len(query.weights), len(units)))
 
 
@@ -53,12 +60,21 @@ def second_opinions(surrogate: Surrogate, query: Query, units: Floats) -> Floats
     """Return by how much the trees, with `OPINION` of the weight, move the ranking score of each point; shape (n,).
 
     The networks' scores are quick and rank best, but the best of thousands of points is where they err most in its
-    favour. Models of another kind do not err in the same places.
+    favour. Models of another kind do not err in the same places. 0 where `scores` has asked the trees already.
     """
+    if _is_small(surrogate):
+        return np.zeros(len(units))
     matrix = surrogate.encoder.transform(query_rows(query, units))
-    trees = ranking_score(*(surrogate.boosters.predict(name, matrix) for name in ("rank", "loss")))
-    moved = OPINION * (trees - surrogate.score(matrix))
+    moved = OPINION * (_trees(surrogate, matrix) - surrogate.score(matrix))
     return _mean(query, moved.reshape(len(query.weights), len(units)))
+
+
+def _is_small(surrogate: Surrogate) -> bool:
+    return int(surrogate.corpus.get("rows", SMALL)) < SMALL
+
+
+def _trees(surrogate: Surrogate, matrix: Floats) -> Floats:
+    return ranking_score(*(surrogate.boosters.predict(name, matrix) for name in ("rank", "loss")))
 
 
 @dataclass(frozen=True)
