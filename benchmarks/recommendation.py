@@ -10,7 +10,9 @@ task's description, and with `task="any"`. Everybody trains for the same number 
 same runs as the surrogate, those of the same architecture.
 
 After T trials of a list stands the lowest loss of its first T. It is told as the share of the random configurations
-that are better, and as normalised regret: 0 is the best loss that anybody reached in the setup, 1 the median of the
+that are better, and as normalised {_faster(result["summary"])}
+
+regret: 0 is the best loss that anybody reached in the setup, 1 the median of the
 random ones. "Best of k random" is exact over all draws of k of the 500. text8 is read from the path in
 RNN_WARMSTART_TEXT8.
 """
@@ -214,10 +216,32 @@ def summarise(results: list[dict[str, Any]], names: list[str], boots: int = 2000
                 "beats_all": float(np.mean([at(item["beats"][list(item["beats"])[-1]], t) > 0.5 for item in lists])),
                 "better_than_ours": float(np.mean(regret < mine)),
             }
+        if len(results[0]["lists"][name]["losses"]) == 1:
+            continue  # the end of a list of one is its beginning
+        gains = np.array([np.mean(np.log(speed_up(item["lists"][ours], item["lists"][name]))) for item in results])
+        table[name]["speed_up"] = [
+            float(np.exp(gains.mean())),
+            *np.exp(np.quantile(gains[rows].mean(axis=1), [0.025, 0.975])),
+        ]
     table["random"] = {
         str(t): {"regret": float(np.mean([r["random_regret"][str(t)] for r in results]))} for t in MOMENTS
     }
     return table
+
+
+def speed_up(ours: dict[str, Any], theirs: dict[str, Any]) -> Floats:
+    """Return how many times fewer trials ours needs to reach what a rival has after all of its own; shape (n_seeds,).
+
+    The level is the median of the rival's ends. Trials are those of each seed; one that never gets there counts one
+    more than the list has.
+    """
+    mine, other = (np.minimum.accumulate(np.array(item["losses"]), axis=0) for item in (ours, theirs))
+    level = np.median(other[-1])
+    needed = [
+        np.where((lowest <= level).any(axis=0), (lowest <= level).argmax(axis=0) + 1, len(lowest) + 1)
+        for lowest in (mine, other)
+    ]
+    return needed[1].mean() / needed[0]
 
 
 def at(values: list[float], trial: int) -> float:
@@ -230,7 +254,7 @@ def to_text(result: dict[str, Any]) -> str:
     about = result["provenance"]
     rows = []
     for name, moments in result["summary"].items():
-        rows += [[name, t, f"{item['regret']:.3f}", *_cells(item)] for t, item in moments.items()]
+        rows += [[name, t, f"{item['regret']:.3f}", *_cells(item)] for t, item in moments.items() if t != "speed_up"]
     n = result["random"]
     below, above = (float(np.mean([item[side] for item in result["setups"]])) for side in ("below", "above"))
     header = ["list", "T", "regret", "95 %", "better, median", "better, worst", "beats best of 100",
@@ -251,6 +275,8 @@ def to_text(result: dict[str, Any]) -> str:
 random configurations a setup, every proposal with {SEEDS} seeds.
 
 {markdown_table(header, rows)}
+{_faster(result["summary"])}
+
 regret: 0 is the best loss that anybody reached in the setup, 1 the median of random configurations and all above;
 mean over setups and seeds, 95 % by bootstrap over setups. The 90 % intervals of the {LENGTH} recommended configurations
 hold {1 - below - above:.1%} of their losses, {below:.1%} lie below, {
@@ -292,6 +318,20 @@ def _cells(item: dict[str, Any]) -> list[str]:
         *shares,
         *(f"{item[name]:.0%}" for name in ("beats_100", "beats_all", "better_than_ours")),
     ]
+
+
+def _faster(summary: dict[str, Any]) -> str:
+    told = [
+        f"{name} {gain:.1f} ({low:.1f} to {high:.1f})"
+        for name, item in summary.items()
+        if "speed_up" in item and name not in (OURS, OURS_UNSEEN)
+        for gain, low, high in [item["speed_up"]]
+    ]
+    return (
+        "Times fewer trials that `recommend` needs to reach what a list has at its end, geometric mean with 95 %: "
+        + "; ".join(told)
+        + "."
+    )
 
 
 def trained(folder: RunFolder, jobs: list[Job], console: Console, what: str) -> pd.DataFrame:

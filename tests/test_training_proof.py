@@ -62,3 +62,11 @@ def test_judging_counts_the_best_of_the_first_trials():
     assert first == pytest.approx((0.3 - 0.1) / (middle - 0.1))
     assert both == pytest.approx((0 + 0.2 + 0.2) / 3 / (middle - 0.1))
     assert found["lists"]["other"]["regret"] == [pytest.approx(1.0)]  # worse than the median counts as the median
+
+
+def test_the_speed_up_compares_the_trials_to_a_rival_s_end():
+    rival = {"losses": [[0.9, 0.8], [0.5, 0.8], [0.4, 0.4]]}  # both seeds end at 0.4, after 3 trials
+    ours = {"losses": [[0.3, 0.9], [0.9, 0.4], [0.9, 0.9]]}  # there after 1 and 2
+    assert proof.speed_up(ours, rival).tolist() == [3.0, 1.5]
+    # the median of our ends is 0.35: reached by us after 1 trial and never (4), by the rival never
+    assert proof.speed_up(rival, ours).tolist() == [(1 + 4) / 2 / 4] * 2
