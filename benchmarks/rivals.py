@@ -6,6 +6,7 @@ held out.
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any, Final
 
 import lightgbm
@@ -48,6 +49,7 @@ class Known:
         """Return the runs as if all had trained for the common length."""
         return self.runs.assign(**{HP_PREFIX + STEPS: float(self.steps)})
 
+    @cached_property
     def model(self) -> tuple[Encoder, lightgbm.Booster]:
         """Return a plain LightGBM on the rank within the setup, over the raw columns of all known runs."""
         encoder = Encoder.fit(self.runs)
@@ -111,7 +113,7 @@ def portfolio(known: Known, count: int) -> Configurations:
     Candidates are the best runs of every known setup of the architecture. How each would rank in every other setup is
     filled in by a plain LightGBM. Greedily, the next lowers the mean over setups of the best rank so far most.
     """
-    encoder, model = known.model()
+    encoder, model = known.model
     grouped = known.runs.assign(_loss=known.loss).groupby(list(SETUP), sort=True)
     rows = grouped["_loss"].nsmallest(BEST_EACH).index.get_level_values(-1)
     candidates = known.at_length().loc[rows].reset_index(drop=True)
@@ -131,7 +133,7 @@ def portfolio(known: Known, count: int) -> Configurations:
 
 def plain_surrogate(known: Known, count: int) -> Configurations:
     """Return the best of random configurations by a plain LightGBM on the architecture's other setups."""
-    encoder, model = known.model()
+    encoder, model = known.model
     drawn = draw_configurations(known.setup.architecture, CANDIDATES, 0, (known.steps, known.steps))
     table = pd.DataFrame(drawn).add_prefix(HP_PREFIX)
     setup = known.setup

@@ -1,6 +1,6 @@
 """The models behind a surrogate, taken together: networks give the scores, trees say the rest.
 
-Networks rank unseen setups of known architectures and tasks better than trees, and cost a third of their time. What a
+Networks rank unseen setups of known architectures and tasks better than trees, and cost less. What a
 network learned of one architecture's columns says little of another's, so where the architecture has never been seen,
 the trees rank instead; where the task has never been seen, both share in the scores.
 """

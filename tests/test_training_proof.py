@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 pytest.importorskip("torch")
+import proof_figures as figures
 import recommendation as proof
 
 RANDOM = np.array([0.5, 0.1, 0.9, 0.3, 0.3, 0.7, np.inf, 0.2])
@@ -19,17 +20,17 @@ def draws(k, count=20_000):
 def test_the_chance_to_beat_the_best_of_k_is_that_of_drawing(k, loss):
     best = draws(k)
     expected = (best > loss).mean() + (best == loss).mean() / 2
-    assert proof.chance_to_beat(RANDOM, loss, k) == pytest.approx(expected, abs=0.015)
+    assert figures.chance_to_beat(RANDOM, loss, k) == pytest.approx(expected, abs=0.015)
 
 
 @pytest.mark.parametrize("k", [1, 3, 8])
 def test_the_expected_lowest_of_k_is_that_of_drawing(k):
     expected = np.minimum(draws(k), 1.0).mean()
-    assert proof.expected_lowest(RANDOM, k, 1.0) == pytest.approx(expected, abs=0.01)
+    assert figures.expected_lowest(RANDOM, k, 1.0) == pytest.approx(expected, abs=0.01)
 
 
 def test_ties_count_half():
-    assert proof.share_better(RANDOM, 0.3) == 3 / 8
+    assert figures.share_better(RANDOM, 0.3) == 3 / 8
 
 
 def test_judged_setups_are_balanced_and_can_be_trained():
@@ -56,7 +57,7 @@ def test_unseen_keeps_no_run_of_a_judged_setup():
 def test_judging_counts_the_best_of_the_first_trials():
     setup = proof.judged_setups()[0]
     losses = np.array([[0.3, 0.3, 0.3], [0.1, 0.6, 0.3], [0.9, 0.9, 0.9]])
-    found = proof.judge(setup, RANDOM[:6], {"recommend": [{}, {}], "other": [{}]}, losses)
+    found = figures.judge(setup, RANDOM[:6], {"recommend": [{}, {}], "other": [{}]}, losses)
     first, both = found["lists"]["recommend"]["regret"]
     middle = 0.4
     assert first == pytest.approx((0.3 - 0.1) / (middle - 0.1))
@@ -67,6 +68,6 @@ def test_judging_counts_the_best_of_the_first_trials():
 def test_the_speed_up_compares_the_trials_to_a_rival_s_end():
     rival = {"losses": [[0.9, 0.8], [0.5, 0.8], [0.4, 0.4]]}  # both seeds end at 0.4, after 3 trials
     ours = {"losses": [[0.3, 0.9], [0.9, 0.4], [0.9, 0.9]]}  # there after 1 and 2
-    assert proof.speed_up(ours, rival).tolist() == [3.0, 1.5]
+    assert figures.speed_up(ours, rival).tolist() == [3.0, 1.5]
     # the median of our ends is 0.35: reached by us after 1 trial and never (4), by the rival never
-    assert proof.speed_up(rival, ours).tolist() == [(1 + 4) / 2 / 4] * 2
+    assert figures.speed_up(rival, ours).tolist() == [(1 + 4) / 2 / 4] * 2

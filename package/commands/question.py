@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 
@@ -61,13 +62,38 @@ EXAMPLES: Final = {
 }
 
 
-def read_limits(fix: list[str] | None, exclude: list[str] | None, ranges: list[str] | None) -> dict[str, Any]:
-    """Return the arguments `fixed`, `exclude` and `ranges` of `recommend`; a text that cannot be read is refused."""
+def read_limits(
+    fix: list[str] | None,
+    exclude: list[str] | None,
+    ranges: list[str] | None,
+    max_train_steps: int | None,
+    max_seconds: float | None,
+    seconds_per_step: float | None,
+) -> dict[str, Any]:
+    """Return the arguments of `recommend` that limit its answer; a text that cannot be read is refused."""
     return {
         "fixed": _by_name("--fix", fix, _value),
         "exclude": _by_name("--exclude", exclude, _values),
         "ranges": _by_name("--range", ranges, _range),
+        "max_train_steps": max_train_steps,
+        "max_seconds": max_seconds,
+        "seconds_per_step": seconds_per_step,
     }
+
+
+@contextmanager
+def told_errors(*others: type[Exception]) -> Iterator[None]:
+    """Tell errors on stderr and end the program, with 1 for models and `others`, 2 for what cannot be answered."""
+    from ..surrogate.storage import ModelError
+
+    try:
+        yield
+    except (ModelError, *others) as error:
+        typer.echo(f"Error: {error}", err=True)
+        raise typer.Exit(1) from None
+    except ValueError as error:
+        typer.echo(f"Error: {error}", err=True)
+        raise typer.Exit(2) from None
 
 
 def read_task(text: str) -> str | TaskSpec:

@@ -7,42 +7,26 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .question import (
-    Arch,
-    Count,
-    Depth,
-    Exclude,
-    Fix,
-    MaxSeconds,
-    MaxTrainSteps,
-    Models,
-    Params,
-    Ranges,
-    SecondsPerStep,
-    Seed,
-    Task,
-    read_limits,
-    read_task,
-)
+from . import question
 
 if TYPE_CHECKING:
     from ..recommend import Recommendation
 
 
 def recommend(
-    arch: Arch,
-    task: Task,
-    params: Params,
-    depth: Depth = None,
-    n: Count = 5,
-    fix: Fix = None,
-    exclude: Exclude = None,
-    ranges: Ranges = None,
-    max_train_steps: MaxTrainSteps = None,
-    max_seconds: MaxSeconds = None,
-    seconds_per_step: SecondsPerStep = None,
-    seed: Seed = 0,
-    models: Models = None,
+    arch: question.Arch,
+    task: question.Task,
+    params: question.Params,
+    depth: question.Depth = None,
+    n: question.Count = 5,
+    fix: question.Fix = None,
+    exclude: question.Exclude = None,
+    ranges: question.Ranges = None,
+    max_train_steps: question.MaxTrainSteps = None,
+    max_seconds: question.MaxSeconds = None,
+    seconds_per_step: question.SecondsPerStep = None,
+    seed: question.Seed = 0,
+    models: question.Models = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of a table.")] = False,
     to: Annotated[
         str | None,
@@ -69,30 +53,20 @@ def recommend(
     `rnn-warmstart recommend --arch gru --task text8 --params 1e6 --to wandb --out sweep.yaml`.
     """
     from ..recommend import recommend as search
-    from ..surrogate.storage import ModelError
 
     _check_output(json, to, out)
-    limits = read_limits(fix, exclude, ranges)
-    try:
+    limits = question.read_limits(fix, exclude, ranges, max_train_steps, max_seconds, seconds_per_step)
+    with question.told_errors():
         found = search(
             arch,
-            read_task(task),
+            question.read_task(task),
             params,
             depth=depth,
             n=n,
             **limits,
-            max_train_steps=max_train_steps,
-            max_seconds=max_seconds,
-            seconds_per_step=seconds_per_step,
             seed=seed,
             models=models,
         )
-    except ModelError as error:
-        typer.echo(f"Error: {error}", err=True)
-        raise typer.Exit(1) from None
-    except ValueError as error:
-        typer.echo(f"Error: {error}", err=True)
-        raise typer.Exit(2) from None
     if to:
         _export(found, to, out)
     elif json:

@@ -7,40 +7,24 @@ from typing import Annotated
 
 import typer
 
-from .question import (
-    Arch,
-    Count,
-    Depth,
-    Exclude,
-    Fix,
-    MaxSeconds,
-    MaxTrainSteps,
-    Models,
-    Params,
-    Ranges,
-    SecondsPerStep,
-    Seed,
-    Task,
-    read_limits,
-    read_task,
-)
+from . import question
 
 
 def report(
-    arch: Arch,
-    task: Task,
-    params: Params,
+    arch: question.Arch,
+    task: question.Task,
+    params: question.Params,
     out: Annotated[Path, typer.Option(metavar="FILE", help="Page to write, e.g. report.html; replaced if there.")],
-    depth: Depth = None,
-    n: Count = 5,
-    fix: Fix = None,
-    exclude: Exclude = None,
-    ranges: Ranges = None,
-    max_train_steps: MaxTrainSteps = None,
-    max_seconds: MaxSeconds = None,
-    seconds_per_step: SecondsPerStep = None,
-    seed: Seed = 0,
-    models: Models = None,
+    depth: question.Depth = None,
+    n: question.Count = 5,
+    fix: question.Fix = None,
+    exclude: question.Exclude = None,
+    ranges: question.Ranges = None,
+    max_train_steps: question.MaxTrainSteps = None,
+    max_seconds: question.MaxSeconds = None,
+    seconds_per_step: question.SecondsPerStep = None,
+    seed: question.Seed = 0,
+    models: question.Models = None,
 ) -> None:
     """Write a page about a recommendation: what to try first, what to expect, how sensitive it is, and why.
 
@@ -54,35 +38,25 @@ def report(
     from ..pages import check_plotly
     from ..pages.report import make_report
     from ..recommend import recommend
-    from ..surrogate.storage import ModelError
     from .progress import ReadingBar
 
-    limits = read_limits(fix, exclude, ranges)
-    try:
+    limits = question.read_limits(fix, exclude, ranges, max_train_steps, max_seconds, seconds_per_step)
+    with question.told_errors(OSError, ModuleNotFoundError):
         check_plotly()
         with ReadingBar(verb="") as bar:
             bar(0, 2, "searching")
             found = recommend(
                 arch,
-                read_task(task),
+                question.read_task(task),
                 params,
                 depth=depth,
                 n=n,
                 **limits,
-                max_train_steps=max_train_steps,
-                max_seconds=max_seconds,
-                seconds_per_step=seconds_per_step,
                 seed=seed,
                 models=models,
             )
             bar(1, 2, "drawing")
             path = make_report(found, models).write(out)
-    except (ModelError, OSError, ModuleNotFoundError) as error:
-        typer.echo(f"Error: {error}", err=True)
-        raise typer.Exit(1) from None
-    except ValueError as error:
-        typer.echo(f"Error: {error}", err=True)
-        raise typer.Exit(2) from None
     typer.echo(f"Wrote {path}: {found.headline()}.")
     for text in found.warnings:
         typer.echo(f"Warning: {text}", err=True)

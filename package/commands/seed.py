@@ -6,47 +6,31 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from .question import (
-    Arch,
-    Count,
-    Depth,
-    Exclude,
-    Fix,
-    MaxSeconds,
-    MaxTrainSteps,
-    Models,
-    Params,
-    Ranges,
-    SecondsPerStep,
-    Seed,
-    Task,
-    read_limits,
-    read_task,
-)
+from . import question
 
 if TYPE_CHECKING:
     from optuna import Study
 
 
 def seed(
-    arch: Arch,
-    task: Task,
-    params: Params,
+    arch: question.Arch,
+    task: question.Task,
+    params: question.Params,
     storage: Annotated[str, typer.Option(metavar="URL", help="Optuna storage, e.g. sqlite:///warm.db.")],
     study_name: Annotated[str, typer.Option(metavar="NAME", help="Study to make or to join.")],
-    depth: Depth = None,
-    n: Count = 5,
-    fix: Fix = None,
-    exclude: Exclude = None,
-    ranges: Ranges = None,
-    max_train_steps: MaxTrainSteps = None,
-    max_seconds: MaxSeconds = None,
-    seconds_per_step: SecondsPerStep = None,
+    depth: question.Depth = None,
+    n: question.Count = 5,
+    fix: question.Fix = None,
+    exclude: question.Exclude = None,
+    ranges: question.Ranges = None,
+    max_train_steps: question.MaxTrainSteps = None,
+    max_seconds: question.MaxSeconds = None,
+    seconds_per_step: question.SecondsPerStep = None,
     direction: Annotated[
         Literal["minimize", "maximize"], typer.Option(help="Direction of the objective's values.")
     ] = "minimize",
-    seed: Seed = 0,
-    models: Models = None,
+    seed: question.Seed = 0,
+    models: question.Models = None,
 ) -> None:
     """Write an Optuna study whose first trials are the recommended configurations.
 
@@ -62,37 +46,29 @@ def seed(
     from sqlalchemy.exc import SQLAlchemyError
 
     from ..recommend import warm_study
-    from ..surrogate.storage import ModelError
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    limits = read_limits(fix, exclude, ranges)
-    try:
-        joined = study_name in optuna.get_all_study_names(storage)
-        study = warm_study(
-            arch,
-            read_task(task),
-            params,
-            depth=depth,
-            n=n,
-            **limits,
-            max_train_steps=max_train_steps,
-            max_seconds=max_seconds,
-            seconds_per_step=seconds_per_step,
-            storage=storage,
-            study_name=study_name,
-            direction=direction,
-            seed=seed,
-            models=models,
-        )
-    except (SQLAlchemyError, optuna.exceptions.StorageInternalError, ImportError) as error:
-        typer.echo(f"Error: --storage cannot be opened ({str(error.__cause__ or error).splitlines()[0]}).", err=True)
-        raise typer.Exit(1) from None
-    except ModelError as error:
-        typer.echo(f"Error: {error}", err=True)
-        raise typer.Exit(1) from None
-    except ValueError as error:
-        typer.echo(f"Error: {error}", err=True)
-        raise typer.Exit(2) from None
+    limits = question.read_limits(fix, exclude, ranges, max_train_steps, max_seconds, seconds_per_step)
+    with question.told_errors():
+        try:
+            joined = study_name in optuna.get_all_study_names(storage)
+            study = warm_study(
+                arch,
+                question.read_task(task),
+                params,
+                depth=depth,
+                n=n,
+                **limits,
+                storage=storage,
+                study_name=study_name,
+                direction=direction,
+                seed=seed,
+                models=models,
+            )
+        except (SQLAlchemyError, optuna.exceptions.StorageInternalError, ImportError) as error:
+            told = str(error.__cause__ or error).splitlines()[0]
+            typer.echo(f"Error: --storage cannot be opened ({told}).", err=True)
+            raise typer.Exit(1) from None
     _tell(study, joined)
     typer.echo(f"Look at it: optuna-dashboard {make_url(storage).render_as_string(hide_password=True)}")
 
@@ -100,8 +76,8 @@ def seed(
 def _tell(study: Study, joined: bool) -> None:
     told, trials = study.user_attrs, len(study.trials)
     if joined:
-        question = told.get("question", "nothing by this program")
-        typer.echo(f"Joined {study.study_name!r}: {trials} trials, nothing enqueued. It was seeded for: {question}.")
+        asked = told.get("question", "nothing by this program")
+        typer.echo(f"Joined {study.study_name!r}: {trials} trials, nothing enqueued. It was seeded for: {asked}.")
     else:
         typer.echo(f"Wrote {study.study_name!r}: {trials} trials wait, best first; stop_after={told['stop_after']}.")
     for text in told.get("warnings", ()):
