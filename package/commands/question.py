@@ -86,9 +86,10 @@ def told_errors(*others: type[Exception]) -> Iterator[None]:
     """Tell errors on stderr and end the program, with 1 for models and `others`, 2 for what cannot be answered."""
     from ..surrogate.storage import ModelError
 
+    ending_with_1: tuple[type[Exception], ...] = (ModelError, *others)
     try:
         yield
-    except (ModelError, *others) as error:
+    except ending_with_1 as error:
         typer.echo(f"Error: {error}", err=True)
         raise typer.Exit(1) from None
     except ValueError as error:
