@@ -40,6 +40,11 @@ class Axis:
         """The choices of a category; empty for a number."""
         return tuple(getattr(self.distribution, "choices", ()))
 
+    @property
+    def continuous(self) -> bool:
+        """Whether it takes any number between two ends."""
+        return not self.choices and not self._step and not self.distribution.single()
+
     @cached_property
     def _step(self) -> float:
         return float(getattr(self.distribution, "step", None) or 0.0)

@@ -229,10 +229,15 @@ class _Search:
             self._await(units[taken], prior[taken])
         order = np.argsort(-self._improvement(correction, units, prior), kind="stable")[:STARTS]
         trials = self._evidence.units[np.argsort(self._evidence.losses, kind="stable")[:STARTS]]
-        candidates = self._hold(_around(np.vstack([units[order], trials]), rng))
+        candidates = self._hold(_around(np.vstack([units[order], trials]), self._free(), rng))
         candidates = candidates[self._new(candidates)]
         gains = self._improvement(correction, candidates, self._score(candidates))
         return np.asarray(candidates[int(np.argmax(gains))])
+
+    def _free(self) -> list[int]:
+        """Return the axes of which every candidate moves one: continuous, so that no two trials' are alike."""
+        free = [axis for axis in range(len(self._cube)) if axis not in self._held]
+        return [axis for axis in free if self._cube.axes[axis].continuous] or free or list(range(len(self._cube)))
 
     def _starts(self) -> tuple[Floats, Floats]:
         """Return the pool's points that nobody has tried, and their prior."""
@@ -269,12 +274,12 @@ class _Search:
         return list(zip(*self._cube.columns(units).values(), strict=True))
 
 
-def _around(starts: Floats, rng: np.random.Generator) -> Floats:
-    """Return `CHILDREN` points around each start: about a third of the axes moved, at least one, reflected inside."""
+def _around(starts: Floats, axes: list[int], rng: np.random.Generator) -> Floats:
+    """Return `CHILDREN` points around each start: a third of the axes moved, one of `axes` always, reflected inside."""
     parents = np.repeat(starts, CHILDREN, axis=0)
     spread = rng.choice(MOVES, size=(len(parents), 1))
     moved = rng.random(parents.shape) < 1 / 3
-    moved[np.arange(len(parents)), rng.integers(parents.shape[1], size=len(parents))] = True
+    moved[np.arange(len(parents)), rng.choice(axes, size=len(parents))] = True
     points = parents + spread * rng.standard_normal(parents.shape) * moved
     return np.asarray(1 - np.abs(1 - np.abs(points) % 2))
 

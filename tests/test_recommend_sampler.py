@@ -202,11 +202,22 @@ def test_pruners_work():
     assert states == {"COMPLETE", "PRUNED"}
 
 
-def test_threads_repeat_nothing():
-    study = study_with(Bowl())
+@pytest.mark.parametrize("seed", range(5))
+def test_threads_repeat_nothing(seed):
+    study = study_with(Bowl(), seed=seed)
     study.optimize(bowl, n_trials=12, n_jobs=4)
     assert len(study.trials) == 12 and all(trial.state.name == "COMPLETE" for trial in study.trials)
     assert len({tuple(trial.params.values()) for trial in study.trials}) == 12
+
+
+def test_workers_that_ask_at_once_and_see_nothing_of_each_other_do_not_meet():
+    chosen = []
+    for number in range(20):  # the same state of the study each time, but for the trial's number
+        study = study_with(Bowl())
+        for _ in range(number):
+            study.add_trial(optuna.trial.create_trial(state=optuna.trial.TrialState.FAIL))
+        chosen.append(tuple(study.ask(SPACE).params.values()))
+    assert len(set(chosen)) == 20
 
 
 def test_running_trials_keep_others_away():
