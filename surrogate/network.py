@@ -25,6 +25,9 @@ LARGEST: Final = 4.0
 """Inputs are cut at this many standard deviations."""
 CHUNK: Final = 512
 """Rows that are predicted at a time, so that a layer stays in the cache."""
+MOST_ROWS: Final = 5_000_000
+"""Runs that one network sees in all its epochs, at most: of more than 200,000 runs, fewer epochs do (see `count_epochs`).
+"""
 Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
 
@@ -40,7 +43,7 @@ class NetworkSettings:
     members : int
         Networks in an ensemble.
     epochs, batch : int
-        Passes over the runs; runs a step.
+        Passes over the runs, fewer for many runs (`count_epochs`); runs a step.
     learning_rate : float
         Highest learning rate.
     dropout : float
@@ -191,7 +194,7 @@ class Ensemble:
             weights = _initial(widths, rng)
             for epoch in _descend(weights, x, y, widths, settings, rng):
                 if progress is not None:
-                    progress((member + (epoch + 1) / settings.epochs) / settings.members)
+                    progress((member + (epoch + 1) / count_epochs(len(x), settings)) / settings.members)
             members.append(weights)
         return cls(inputs, widths, np.stack(members))
 
@@ -242,6 +245,11 @@ def count_weights(widths: tuple[int, ...]) -> int:
     return sum((below + 1) * above for below, above in pairwise(widths))
 
 
+def count_epochs(runs: int, settings: NetworkSettings) -> int:
+    """Return the passes over so many runs: as many as the settings say, unless those are more than `MOST_ROWS` rows."""
+    return min(settings.epochs, max(1, MOST_ROWS // runs))
+
+
 def _layers(flat: Singles, widths: tuple[int, ...]) -> list[tuple[Singles, Singles]]:
     """Return views (W, b) into a flat vector."""
     layers, start = [], 0
@@ -265,13 +273,14 @@ def _descend(
     layers, slopes = _layers(weights, widths), _layers(gradient, widths)
     batch = min(settings.batch, len(x))
     batches = len(x) // batch
-    for epoch in range(settings.epochs):
+    epochs = count_epochs(len(x), settings)
+    for epoch in range(epochs):
         order = rng.permutation(len(x))
         for index in range(batches):
             rows = order[index * batch : (index + 1) * batch]
             _backward(x[rows], y[rows], layers, slopes, settings.dropout, rng)
             step = epoch * batches + index
-            rate = settings.learning_rate * _schedule(step / (settings.epochs * batches))
+            rate = settings.learning_rate * _schedule(step / (epochs * batches))
             _adam(weights, gradient, first, second, rate, step + 1)
         yield epoch
 
