@@ -83,8 +83,9 @@ Losses have heavy tails and differ in unit from task to task, so no model is fit
   last.
 - `loss.txt` (L2): normal score of the run's loss within its task; it goes back to the task's unit through the task's
   quantiles. Predictions never leave what the task's runs reached.
-- `networks.npy` (L2): both scores at once. They give the scores of known architectures and tasks; trees share in those
-  of unseen ones, and say which runs are alike.
+- `networks.npy` (cross-entropy over {network.bins} bins): the distributions of both scores, whose means are the
+  predictions. They give the scores of known architectures and tasks; trees share in those of unseen ones, and say
+  which runs are alike.
 - `diverge.txt` (log loss): whether the run diverged.
 - `spread.txt` (L1): the size of the loss score's error.
 

@@ -3,9 +3,11 @@
 Notation: x inputs of one layer, W and b its weights, z = x W + b, silu(z) = z sigma(z), m dropout mask.
 
 A member is a multilayer perceptron with SiLU units (Elfwing, Uchibe and Doya 2018), fitted by Adam (Kingma and Ba 2015)
-on the squared error, with dropout (Srivastava et al. 2014) and a learning rate that rises linearly over the first tenth
-of the steps and falls to 0 along a cosine (Smith and Topin 2018). An `Ensemble` averages members that differ in their
-seed. Everything is float32.
+with dropout (Srivastava et al. 2014) and a learning rate that rises linearly over the first tenth of the steps and
+falls to 0 along a cosine (Smith and Topin 2018). Of each target it learns not a number but a distribution over bins, by
+the cross-entropy to the target smeared over its neighbouring bins by a Gaussian (the histogram loss of Imani and White
+2018); the distribution's mean is its prediction. An `Ensemble` averages members that differ in their seed. Everything
+is float32.
 """
 
 from __future__ import annotations
@@ -18,16 +20,18 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtr
 
 BETAS: Final = (0.9, 0.999)
 EPSILON: Final = 1e-8
 LARGEST: Final = 4.0
 """Inputs are cut at this many standard deviations."""
+FINE: Final = 32
+"""Parts of a bin that targets are rounded to."""
 CHUNK: Final = 512
 """Rows that are predicted at a time, so that a layer stays in the cache."""
 MOST_ROWS: Final = 5_000_000
-"""Runs that one network sees in all its epochs, at most: of more than 200,000 runs, fewer epochs do (see `count_epochs`).
-"""
+"""Runs that one network sees in all its epochs, at most: many runs need fewer epochs (`count_epochs`)."""
 Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
 
@@ -48,15 +52,29 @@ class NetworkSettings:
         Highest learning rate.
     dropout : float
         Probability that a hidden unit is left out in a step.
+    bins : int
+        Bins between the lowest and the highest value of a target that is told from the next.
+    reach : float
+        That value: bins lie between -reach and reach.
+    smear : float
+        Standard deviation of the Gaussian that smears a target, in bins.
     """
 
     units: int = 192
     layers: int = 4
     members: int = 3
-    epochs: int = 25
+    epochs: int = 40
     batch: int = 256
     learning_rate: float = 4e-3
     dropout: float = 0.2
+    bins: int = 32
+    reach: float = 3.2
+    smear: float = 0.75
+
+    @property
+    def edges(self) -> Floats:
+        """The bins' borders, shape (bins + 1,)."""
+        return np.linspace(-self.reach, self.reach, self.bins + 1)
 
 
 @dataclass(frozen=True)
@@ -154,13 +172,17 @@ class Ensemble:
         What the networks see of a feature matrix.
     widths : tuple of int
         Units of every layer, inputs and outputs included.
+        The last layer has one for each bin of each target.
     weights : ndarray of shape (n_members, n_weights), float32
         Each member's weights: W row by row, then b, layer by layer.
+    levels : ndarray of shape (n_bins,)
+        The values in the middle of the bins.
     """
 
     inputs: Inputs
     widths: tuple[int, ...]
     weights: Singles
+    levels: Floats
 
     @classmethod
     def fit(
@@ -172,7 +194,7 @@ class Ensemble:
         seed: int,
         progress: Callable[[float], None] | None = None,
     ) -> Ensemble:
-        """Fit on a feature matrix of shape (n_runs, n_features) and targets of shape (n_runs, n_outputs).
+        """Fit on a feature matrix of shape (n_runs, n_features) and targets of shape (n_runs, n_targets).
 
         Parameters
         ----------
@@ -186,8 +208,8 @@ class Ensemble:
             Called with the share done, 0 to 1, after each epoch.
         """
         inputs = Inputs.fit(matrix, categories)
-        x, y = inputs(matrix), targets.astype(np.float32)
-        widths = (inputs.width, *[settings.units] * settings.layers, y.shape[1])
+        x, y = inputs(matrix), Bins.of(targets, settings)
+        widths = (inputs.width, *[settings.units] * settings.layers, targets.shape[1] * settings.bins)
         members = []
         for member in range(settings.members):
             rng = np.random.default_rng([seed, member])
@@ -196,15 +218,15 @@ class Ensemble:
                 if progress is not None:
                     progress((member + (epoch + 1) / count_epochs(len(x), settings)) / settings.members)
             members.append(weights)
-        return cls(inputs, widths, np.stack(members))
+        return cls(inputs, widths, np.stack(members), (settings.edges[:-1] + settings.edges[1:]) / 2)
 
     def predict(self, matrix: Floats) -> Floats:
-        """Return the mean output of the members, shape (n_rows, n_outputs)."""
+        """Return the mean prediction of the members, shape (n_rows, n_targets)."""
         x = self.inputs(matrix)
-        parts = [self._mean_output(x[start : start + CHUNK]) for start in range(0, len(x), CHUNK)]
-        return np.concatenate(parts, dtype=np.float64) if parts else np.empty((0, self.widths[-1]))
+        parts = [self._mean(x[start : start + CHUNK]) for start in range(0, len(x), CHUNK)]
+        return np.concatenate(parts, dtype=np.float64) if parts else np.empty((0, self.widths[-1] // len(self.levels)))
 
-    def _mean_output(self, x: Singles) -> Singles:
+    def _mean(self, x: Singles) -> Singles:
         layers = self.layers
         for w, b in layers[:-1]:
             x = x @ w  # of shape (n_members, n_rows, units) after the first layer
@@ -214,7 +236,7 @@ class Ensemble:
             x *= gate
             x += gate
         w, b = layers[-1]
-        return np.asarray((x @ w + b).mean(axis=0), dtype=np.float32)
+        return expect(x @ w + b, self.levels.astype(np.float32)).mean(axis=0)
 
     def narrowed(self, known: Mapping[int, float]) -> Ensemble:
         """Return the same networks for rows whose features of these columns never change: with fewer inputs.
@@ -229,7 +251,8 @@ class Ensemble:
         for flat in self.weights:
             w, b = _layers(flat, self.widths)[0]
             members.append(np.concatenate([w[kept].ravel(), (b + constant @ w).ravel(), flat[w.size + b.size :]]))
-        return Ensemble(self.inputs.without(known), (int(kept.sum()), *self.widths[1:]), np.stack(members))
+        widths = (int(kept.sum()), *self.widths[1:])
+        return Ensemble(self.inputs.without(known), widths, np.stack(members), self.levels)
 
     @cached_property
     def layers(self) -> list[tuple[Singles, Singles]]:
@@ -238,6 +261,51 @@ class Ensemble:
         return [
             (np.stack([w for w, _ in layer]), np.stack([b for _, b in layer])) for layer in zip(*members, strict=True)
         ]
+
+
+@dataclass(frozen=True)
+class Bins:
+    """Targets as distributions over bins.
+
+    Parameters
+    ----------
+    codes : ndarray of shape (n_rows, n_targets)
+        Rows of the table.
+    table : ndarray of shape (n_values, n_bins), float32
+        The distribution of each value that is told from the next.
+    """
+
+    codes: NDArray[np.int64]
+    table: Singles
+
+    @classmethod
+    def of(cls, targets: Floats, settings: NetworkSettings) -> Bins:
+        """Smear targets of shape (n_rows, n_targets), which are rounded to 1/`FINE` of a bin."""
+        edges = settings.edges
+        values = np.linspace(edges[0], edges[-1], settings.bins * FINE + 1)
+        below = ndtr((edges - values[:, None]) / (settings.smear * (edges[1] - edges[0])))
+        table = np.diff(below, axis=1) / (below[:, -1:] - below[:, :1])
+        codes = np.rint((targets.clip(edges[0], edges[-1]) - edges[0]) / (values[1] - values[0]))
+        return cls(codes.astype(np.int64), table.astype(np.float32))
+
+    def take(self, rows: NDArray[np.int64]) -> Singles:
+        """Return the distributions of some rows, shape (n_rows, n_targets * n_bins)."""
+        return self.table[self.codes[rows]].reshape(len(rows), -1)
+
+
+def expect(z: Singles, levels: Singles) -> Singles:
+    """Return the means of distributions over levels, shape (..., n_targets).
+
+    z, of shape (..., n_targets * n_levels), holds the logarithms of their weights, up to a constant each.
+    """
+    weights = _softmax(z.reshape(*z.shape[:-1], -1, len(levels)))
+    return weights @ levels
+
+
+def _softmax(z: Singles) -> Singles:
+    z = np.exp(z - z.max(axis=-1, keepdims=True))
+    z /= z.sum(axis=-1, keepdims=True)
+    return z
 
 
 def count_weights(widths: tuple[int, ...]) -> int:
@@ -263,7 +331,7 @@ def _layers(flat: Singles, widths: tuple[int, ...]) -> list[tuple[Singles, Singl
 def _descend(
     weights: Singles,
     x: Singles,
-    y: Singles,
+    y: Bins,
     widths: tuple[int, ...],
     settings: NetworkSettings,
     rng: np.random.Generator,
@@ -278,7 +346,7 @@ def _descend(
         order = rng.permutation(len(x))
         for index in range(batches):
             rows = order[index * batch : (index + 1) * batch]
-            _backward(x[rows], y[rows], layers, slopes, settings.dropout, rng)
+            _backward(x[rows], y.take(rows), layers, slopes, settings, rng)
             step = epoch * batches + index
             rate = settings.learning_rate * _schedule(step / (epochs * batches))
             _adam(weights, gradient, first, second, rate, step + 1)
@@ -303,19 +371,20 @@ def _backward(
     y: Singles,
     layers: list[tuple[Singles, Singles]],
     slopes: list[tuple[Singles, Singles]],
-    dropout: float,
+    settings: NetworkSettings,
     rng: np.random.Generator,
 ) -> None:
-    """Write the gradient of the mean squared error over batch and outputs into `slopes`, with fresh dropout masks."""
+    """Write the gradient of the mean cross-entropy over batch and targets into `slopes`, with fresh dropout masks."""
     outputs, derivatives = [x], []
     for w, b in layers[:-1]:
         z = outputs[-1] @ w + b
         gate = _sigmoid(z)
-        mask = _draw_mask(z.shape, dropout, rng)
+        mask = _draw_mask(z.shape, settings.dropout, rng)
         outputs.append(z * gate * mask)
         derivatives.append(gate * (1 + z * (1 - gate)) * mask)  # m silu'(z)
     w, b = layers[-1]
-    error = (2 / y.size) * (outputs[-1] @ w + b - y)
+    guessed = _softmax((outputs[-1] @ w + b).reshape(len(x), -1, settings.bins)).reshape(y.shape)
+    error = (guessed - y) * np.float32(settings.bins / y.size)
     for index in range(len(layers) - 1, -1, -1):
         np.matmul(outputs[index].T, error, out=slopes[index][0])
         np.sum(error, axis=0, keepdims=True, out=slopes[index][1])

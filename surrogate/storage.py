@@ -29,7 +29,9 @@ from .predictors import Predictors
 from .targets import LossScale
 from .tree_checks import check_trees
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
+TARGETS: Final = 2
+"""Scores that the networks predict: rank and loss."""
 """Version of the folder's format. Raise it by one when a file's meaning changes, so that an older package refuses
 what it would misread; keep one old folder as a test asset."""
 REGISTRY: Final = "registry.json"
@@ -111,7 +113,11 @@ def describe(surrogate: Surrogate) -> dict[str, Any]:
         "loss_scale": surrogate.scale.to_dict(),
         "calibration": surrogate.calibration.to_dict(),
         "noise": surrogate.noise.to_dict(),
-        "networks": {"inputs": networks.inputs.to_dict(), "widths": networks.widths},
+        "networks": {
+            "inputs": networks.inputs.to_dict(),
+            "widths": networks.widths,
+            "levels": networks.levels.tolist(),
+        },
     }
 
 
@@ -166,13 +172,19 @@ def _boosters(contents: dict[str, bytes], n_features: int | None) -> Boosters:
 
 def _networks(content: bytes, data: dict[str, Any]) -> Ensemble:
     widths = tuple(int(width) for width in data["widths"])
+    levels = np.array([float(level) for level in data["levels"]])
+    if widths[-1] != TARGETS * len(levels) or not np.isfinite(levels).all():
+        raise ValueError(
+            f"{NETWORKS} must have an output for each of {len(levels)} finite levels of {TARGETS} scores, but has "
+            f"{widths[-1]}"
+        )
     weights = np.load(io.BytesIO(content), allow_pickle=False)
     if weights.ndim != 2 or weights.dtype != np.float32 or weights.shape[1] != count_weights(widths):
         raise ValueError(
             f"{NETWORKS} must hold float32 weights, {count_weights(widths)} a network, but holds {weights.dtype} of "
             f"shape {weights.shape}"
         )
-    return Ensemble(Inputs.from_dict(data["inputs"]), widths, weights)
+    return Ensemble(Inputs.from_dict(data["inputs"]), widths, weights, levels)
 
 
 def _npy_bytes(array: np.ndarray) -> bytes:

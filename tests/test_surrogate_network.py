@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+from statistics import NormalDist
+
 import numpy as np
 import pytest
 from rnn_warmstart.surrogate.network import (
+    Bins,
     Ensemble,
     Inputs,
     NetworkSettings,
@@ -13,37 +17,54 @@ from rnn_warmstart.surrogate.network import (
     _initial,
     _layers,
     count_weights,
+    expect,
 )
 
 
 def _table(n, rng):
     matrix = rng.normal(size=(n, 5))
     matrix[:, 4] = rng.integers(0, 3, n)
-    target = np.column_stack([np.sin(2 * matrix[:, 0]) * (matrix[:, 4] == 1) + matrix[:, 1], matrix[:, 2] ** 2])
+    target = np.column_stack([np.sin(2 * matrix[:, 0]) * (matrix[:, 4] == 1) + matrix[:, 1], np.cos(matrix[:, 2])])
     matrix[rng.random(n) < 0.2, 3] = np.nan
     return matrix, target
 
 
 def test_gradients_are_those_of_finite_differences():
     rng = np.random.default_rng(0)
-    widths = (4, 6, 5, 2)
+    settings = NetworkSettings(bins=3, dropout=0.0)
+    widths = (4, 6, 5, 2 * settings.bins)
     weights = _initial(widths, rng).astype(np.float64)  # the code takes any precision; float64 makes differences exact
-    x, y = rng.normal(size=(7, 4)), rng.normal(size=(7, 2))
+    x, y = rng.normal(size=(7, 4)), rng.dirichlet(np.ones(3), size=(7, 2)).reshape(7, 6)
     gradient = np.zeros_like(weights)
-    _backward(x, y, _layers(weights, widths), _layers(gradient, widths), 0.0, rng)
+    _backward(x, y, _layers(weights, widths), _layers(gradient, widths), settings, rng)
 
     def loss(flat):
         h = x
         for index, (w, b) in enumerate(_layers(flat, widths)):
             z = h @ w + b
             h = z / (1 + np.exp(-z)) if index < len(widths) - 2 else z
-        return ((h - y) ** 2).mean()
+        h = h.reshape(7, 2, 3)
+        logarithms = h - np.log(np.exp(h).sum(axis=-1, keepdims=True))
+        return -(y.reshape(7, 2, 3) * logarithms).sum(axis=-1).mean()
 
     for index in rng.choice(len(weights), 30, replace=False):
         step = np.zeros_like(weights)
         step[index] = 1e-6
         slope = (loss(weights + step) - loss(weights - step)) / 2e-6
         assert gradient[index] == pytest.approx(slope, abs=1e-7)
+
+
+def test_a_target_is_a_gaussian_over_bins_and_its_mean_the_target():
+    settings = NetworkSettings(bins=8, reach=2.0, smear=0.75)
+    targets = np.array([[0.3, -0.71], [1.1, -5.0]])
+    shares = Bins.of(targets, settings).take(np.array([0, 1])).reshape(2, 2, 8)
+    normal = NormalDist(0.3, 0.75 * 0.5)
+    masses = np.array([normal.cdf(high) - normal.cdf(low) for low, high in pairwise(settings.edges)])
+    np.testing.assert_allclose(shares[0, 0], masses / masses.sum(), atol=0.01)  # targets are rounded to 1/32 of a bin
+    levels = (settings.edges[1:] + settings.edges[:-1]) / 2
+    np.testing.assert_allclose((shares @ levels)[0], targets[0], atol=0.03)
+    assert shares[1, 1].argmax() == 0  # below the lowest bin counts as in it
+    np.testing.assert_allclose(expect(np.log(shares + 1e-30).reshape(2, 16), levels), shares @ levels, atol=1e-6)
 
 
 def test_adam_agrees_with_torch():
@@ -67,14 +88,14 @@ def test_it_learns_a_smooth_function_and_an_ensemble_learns_it_better():
     ensemble = Ensemble.fit(matrix[:3000], target[:3000], [4], settings, 0)
     error = ((ensemble.predict(matrix[3000:]) - target[3000:]) ** 2).mean(axis=0)
     assert (error < 0.2 * target.var(axis=0)).all()  # a line explains half of the first and nothing of the second
-    singles = [Ensemble(ensemble.inputs, ensemble.widths, ensemble.weights[[i]]) for i in range(3)]
+    singles = [Ensemble(ensemble.inputs, ensemble.widths, ensemble.weights[[i]], ensemble.levels) for i in range(3)]
     alone = [((one.predict(matrix[3000:]) - target[3000:]) ** 2).mean() for one in singles]
     assert error.mean() < np.mean(alone)
 
 
 @pytest.mark.parametrize(
     "change", [{"units": 8}, {"layers": 1}, {"members": 1}, {"epochs": 1}, {"batch": 50}, {"learning_rate": 1e-3},
-               {"dropout": 0.5}]
+               {"dropout": 0.5}, {"bins": 16}, {"reach": 5.0}, {"smear": 2.0}]
 )  # fmt: skip
 def test_every_setting_has_an_effect(change):
     matrix, target = _table(300, np.random.default_rng(0))

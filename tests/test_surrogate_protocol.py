@@ -178,6 +178,22 @@ def test_the_ceiling_falls_as_noise_grows(runs):
     assert noise_ceiling(none, none).empty
 
 
+@pytest.mark.parametrize("noise", [0.05, 0.2, 0.3])
+@pytest.mark.parametrize("plateau", [0.0, 0.3])
+def test_the_ceiling_is_what_the_truth_reaches(noise, plateau):
+    rng = np.random.default_rng(0)
+    setup = np.repeat(np.arange(40), 120)
+    truth = np.where(rng.random(4800) < plateau, 1 + 0.02 * rng.normal(size=4800), 0.5 * rng.normal(size=4800))
+    rows = np.repeat(np.arange(4800), np.where(rng.random(4800) < 0.1, 5, 1))  # a tenth is trained with five seeds
+    copies = pd.DataFrame({
+        "source": "x", "architecture": "gru", "task_type": "rcf", "n_layers": 1, "max_params": 1000 + setup[rows],
+        "eval_loss": np.exp(truth[rows] + noise * rng.normal(size=len(rows))), "diverged": False,
+        "seed": np.arange(len(rows)), "hp_a": rows.astype(float),
+    })  # fmt: skip
+    real = [spearmanr(part["eval_loss"], truth[rows[part.index]]).statistic for _, part in copies.groupby("max_params")]
+    assert noise_ceiling(copies, copies).mean() == pytest.approx(np.mean(real), abs=0.02)
+
+
 def test_the_summary_describes_setups(runs, tmp_path):
     parts = split_runs(runs, "by-setup")
     found = list(evaluate_split(runs, parts, predict_with(QUICK), {}, cache=tmp_path))
