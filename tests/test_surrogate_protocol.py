@@ -11,7 +11,8 @@ from rnn_warmstart.__main__ import app
 from rnn_warmstart.corpus import SETUP, as_corpus, write_parquet
 from rnn_warmstart.surrogate import NetworkSettings, Settings, score_setups
 from rnn_warmstart.surrogate.boosting import setup_folds
-from rnn_warmstart.surrogate.metrics import CUT, score_divergence
+from rnn_warmstart.surrogate.calibration import LEVELS
+from rnn_warmstart.surrogate.metrics import CUT, predicted_mean, score_divergence
 from rnn_warmstart.surrogate.protocol import (
     evaluate_split,
     noise_ceiling,
@@ -96,9 +97,8 @@ def test_scores_agree_with_the_libraries(runs, small):
         guess = predicted["predicted_loss"].to_numpy()[rows]
         assert row["tau_1"] == pytest.approx(kendalltau(mine, guess.round(1)).statistic, nan_ok=True)
         cut, bold = np.minimum(mine, limit), np.minimum(guess, limit)
-        assert row["r2"] == pytest.approx(r2_score(cut, bold)) and row["mae"] == pytest.approx(
-            mean_absolute_error(cut, bold)
-        )
+        assert row["mae"] == pytest.approx(mean_absolute_error(cut, bold))
+        assert row["r2"] == pytest.approx(r2_score(cut, predicted_mean(predicted.iloc[rows], limit)))
         order = np.argsort(score)
         assert row["better_than_first"] == pytest.approx((mine < mine[order[0]]).mean())
         for k in (1, 5):
@@ -176,6 +176,19 @@ def test_the_ceiling_falls_as_noise_grows(runs):
     assert 0.95 < quiet <= 1 and loud < 0.9  # on the plateau of constant answers even little noise hides the order
     none = runs[runs["task_type"] == "rcf"].reset_index(drop=True)
     assert noise_ceiling(none, none).empty
+
+
+def test_the_mean_is_that_of_the_predicted_distribution():
+    rng = np.random.default_rng(0)
+    draws = np.exp(rng.normal(size=10**6))  # its mean is exp(1/2), its median 1
+    levels = {"predicted_loss": np.median(draws)}
+    for level in LEVELS:
+        low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
+        levels |= {f"low_{level}": low, f"high_{level}": high}
+    table = pd.DataFrame([levels])
+    assert predicted_mean(table, np.inf)[0] == pytest.approx(np.exp(0.5), rel=0.1)
+    assert predicted_mean(table, 2.0)[0] == pytest.approx(np.minimum(draws, 2).mean(), rel=0.05)
+    assert predicted_mean(table[["predicted_loss"]], np.inf)[0] == pytest.approx(1, rel=0.01)
 
 
 @pytest.mark.parametrize("noise", [0.05, 0.2, 0.3])
