@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from ..features.dimension import Floats
 from ..features.space import DEPTH
 from ..surrogate import Surrogate
 from ..surrogate.library import get_surrogate, relevant_runs
-from .evidence import nearest_good_runs, nearest_runs
+from .evidence import nearest_good_runs, nearest_runs, tell_few_runs
 from .forecast import Forecast, query_rows
 from .history import Corrected
 from .limits import Limits
@@ -39,11 +41,13 @@ def answer(
     """Answer a question; the arguments are those of `recommend`."""
     surrogate = get_surrogate(models)
     query = build_query(surrogate, arch, task, params, depth, n, limits, seed)
+    runs = {known: relevant_runs(models, query.architecture, known) for known in query.weights}
+    query = replace(query, warnings=(*query.warnings, *tell_few_runs(query, runs)))
     corrected = Corrected.by(history, surrogate, query)
     elites = search_elites(surrogate, query, corrected)
     portfolio = choose_portfolio(elites, query.space, query.n, query.seed)
     chosen = Elites(elites.units[portfolio.chosen], elites.scores[portfolio.chosen])
-    evidence = _evidence(surrogate, query, chosen.units, models)
+    evidence = _evidence(surrogate, query, chosen.units, runs)
     configurations = _assess(surrogate, query, chosen, portfolio, evidence)
     return Recommendation(query, configurations, portfolio.stop_after, elites, corrected.trials, corrected.weight)
 
@@ -110,8 +114,7 @@ def _by_task(surrogate: Surrogate, forecast: Forecast, robust: Floats) -> list[d
     ]
 
 
-def _evidence(surrogate: Surrogate, query: Query, units: Floats, models: str | os.PathLike[str] | None) -> Evidence:
-    runs = {task: relevant_runs(models, query.architecture, task) for task in query.weights}
+def _evidence(surrogate: Surrogate, query: Query, units: Floats, runs: dict[str, pd.DataFrame]) -> Evidence:
     rows = query_rows(query, units)
     if len(runs) == 1:
         (known,) = runs.values()

@@ -1,4 +1,4 @@
-"""The real runs nearest to a configuration, as the surrogate sees nearness."""
+"""The real runs behind an answer: those nearest to a configuration as the surrogate sees nearness, and how many."""
 
 from __future__ import annotations
 
@@ -10,14 +10,18 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..corpus import SETUP, configurations
+from ..corpus.schema import UNKNOWN_SIZE
 from ..surrogate import Surrogate
 from ..surrogate.targets import rank_quantiles
+from .query import Query
 
 TREES: Final = 200
 """Trees of the rank model that are asked whether two configurations are alike: the first, which split on what matters
 most."""
 GOOD: Final = 0.1
 """Share of a setup's runs that count as good."""
+FEW: Final = 8
+"""Fewer runs of about a size than this say little of that size."""
 Table = dict[str, NDArray[Any]]
 
 
@@ -69,6 +73,25 @@ def nearest_good_runs(
         for mine, nearest in zip(found, nearest_runs(surrogate, good, asked, n=1), strict=True):
             mine.extend(nearest)
     return [sorted(mine, key=lambda run: -run["similarity"])[:n] for mine in found]
+
+
+def tell_few_runs(query: Query, runs: Mapping[str, pd.DataFrame]) -> list[str]:
+    """Return a warning if fewer than `FEW` of the runs, by task, are within a factor of two of the size asked about.
+
+    A corpus covers sizes by architecture: a few large runs on one task widen the range for all.
+    """
+    if query.covered_params == UNKNOWN_SIZE:
+        return []
+    sizes = pd.concat([table.loc[table["architecture"] == query.architecture, "max_params"] for table in runs.values()])
+    low, high = query.covered_params / 2, query.covered_params * 2
+    count = int(sizes.between(low, high).sum())
+    if sizes.empty or count >= FEW:
+        return []
+    return [
+        f"Of the {len(sizes):,} runs of {query.architecture} on {', '.join(runs)}, {count or 'none'} had between "
+        f"{low:,.0f} and {high:,.0f} parameters: what is said of {query.covered_params:,} parameters is extrapolated "
+        "from other sizes and tasks."
+    ]
 
 
 def _describe(runs: pd.DataFrame, similarity: NDArray[np.float64]) -> list[dict[str, Any]]:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 import tomllib
+from functools import cache
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 ORDER = ["corpus", "features", "surrogate", "recommend", "pages", "insights", "building", "commands"]
 
 
@@ -28,7 +32,7 @@ def test_the_function_wins_over_the_subpackage_of_its_name():
 
 
 def test_pyproject_lists_every_package():
-    tool = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    tool = PYPROJECT["tool"]["setuptools"]
     listed = {tool["package-dir"][name] for name in tool["packages"]}
     on_disk = {
         str(path.parent.relative_to(ROOT))
@@ -61,3 +65,61 @@ def test_only_the_reader_of_the_original_knows_pickle():
         if any(line.split()[:2] in (["import", "pickle"], ["from", "pickle"]) for line in path.read_text().splitlines())
     ]
     assert set(users) <= {"corpus/unpickle.py"}
+
+
+def _distribution(requirement: str) -> str:
+    return re.sub(r"[-_.]+", "-", re.match(r"[\w.-]+", requirement)[0]).lower()
+
+
+@cache
+def _optional_modules() -> set[str]:
+    """Return what can be imported of packages that only extras name."""
+    project = PYPROJECT["project"]
+    core = {_distribution(text) for text in project["dependencies"]}
+    extras = {_distribution(text) for needed in project["optional-dependencies"].values() for text in needed} - core
+    installed = packages_distributions().items()
+    return {module for module, names in installed if extras & {_distribution(name) for name in names}}
+
+
+def _run_without_extras(code: str) -> subprocess.CompletedProcess[str]:
+    """Run code for which the packages of the extras are not installed."""
+    hide = f"""
+from importlib.machinery import PathFinder
+find = PathFinder.find_spec
+hidden = {sorted(_optional_modules())}
+PathFinder.find_spec = lambda name, *rest: None if name.partition(".")[0] in hidden else find(name, *rest)
+"""
+    return subprocess.run([sys.executable, "-c", hide + code], capture_output=True, text=True, cwd="/")
+
+
+def test_every_room_but_the_trainer_s_is_imported_without_an_extra():
+    rooms = [name for name in PYPROJECT["tool"]["setuptools"]["packages"] if not name.endswith(".training")]
+    done = _run_without_extras(f"""
+from importlib import import_module
+from pkgutil import iter_modules
+for room in {rooms}:
+    for module in iter_modules(import_module(room).__path__, room + "."):
+        import_module(module.name)
+        print(module.name)
+""")
+    assert done.returncode == 0, done.stderr
+    assert {"rnn_warmstart.recommend.answer", "rnn_warmstart.commands.report"} <= set(done.stdout.split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--help"], "recommend"),
+        (["recommend", "--arch", "gru", "--task", "rcf", "--params", "1e4", "--n", "1"], "lr_init"),
+        (["recommend", "--arch", "gru", "--task", "rcf", "--params", "1e4", "--n", "1", "--to", "json"], "lr_init"),
+    ],
+)
+def test_the_program_runs_without_an_extra(arguments, told):
+    done = _run_without_extras(
+        f"import sys\nfrom rnn_warmstart.__main__ import main\nsys.argv[1:] = {arguments}\nmain()"
+    )
+    assert done.returncode == 0 and told in done.stdout, done.stderr
+
+
+def test_what_runs_without_extras_has_none():
+    assert "No module named 'pytest'" in _run_without_extras("import pytest").stderr

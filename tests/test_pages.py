@@ -272,7 +272,7 @@ def test_only_colours_of_the_palette_or_grey_tell_things_apart(report):
 def test_warnings_and_tasks_without_a_common_unit_are_told():
     found = recommend("irnn", "any", 1e9, depth=1, n=2, fixed={"optimizer": "SGD"})
     page = make_report(found).to_html()
-    assert len(Reader(page).all("p", **{"class": "warning"})) == len(found.warnings) == 1
+    assert len(Reader(page).all("p", **{"class": "warning"})) == len(found.warnings) == 2
     losses = [figure for figure in read_figures(page) if len(figure["data"]) == 4]
     assert [figure["layout"]["xaxis"]["title"]["text"] for figure in losses] == [
         f"loss on {task}" for task in found.query.weights

@@ -142,12 +142,21 @@ def test_a_missing_models_folder_is_refused(tmp_path):
 def test_a_size_beyond_the_corpus_is_answered_with_a_warning():
     largest = coverage("gru").sizes[-1]
     found = recommend("gru", "text8", 10 * largest)
-    (warning,) = found.warnings
+    warning = found.warnings[0]
     assert f"params={10 * largest:,} lies outside the" in warning and "(10 times above)" in warning
     assert f"the surrogate was asked about {largest:,}" in warning
     inside = recommend("gru", "text8", largest)
     assert [item.hparams for item in found] == [item.hparams for item in inside]
-    assert found[0].num_params > largest >= inside[0].num_params and inside.warnings == ()
+    assert found[0].num_params > largest >= inside[0].num_params and inside.warnings == found.warnings[1:]
+
+
+def test_a_size_that_few_runs_have_is_answered_with_a_warning():
+    of_size = load_builtin().runs.query("architecture == 'gru' and max_params > 5e5").groupby("task_type").size()
+    assert 0 < of_size["rcf"] < 8 and "text8" not in of_size
+    (few,), (none,) = recommend("gru", "rcf", 1e6, n=1).warnings, recommend("gru", "text8", 1e6, n=1).warnings
+    assert f" runs of gru on rcf, {of_size['rcf']} had between 500,000 and 2,000,000 parameters" in few
+    assert " runs of gru on text8, none had between" in none and "extrapolated" in none
+    assert recommend("gru", "any", 1e5, n=1).warnings == ()
 
 
 def test_depths_and_steps_beyond_the_corpus_are_answered_with_warnings():

@@ -595,10 +595,22 @@ def test_the_command_writes_a_file(tmp_path):
     assert [item.name for item in tmp_path.iterdir()] == ["sweep.yaml"]
 
 
+def test_the_command_takes_the_users_names():
+    done = run("--to", "json", "--names", "lr_init=lr", "--names", "l2_decay=optim.wd")
+    names = {"lr_init": "lr", "l2_decay": "optim.wd"}
+    assert done.exit_code == 0
+    assert done.stdout == recommend("gru", "rcf", 3e3, n=2).export("json", names=names).text
+    assert {"lr", "optim.wd"} < set(json.loads(done.stdout)["points"][0]["parameters"])
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
         (["--out", "x.json"], 2, "--out needs --to NAME"),
+        (["--names", "lr_init=lr"], 2, "--names needs --to NAME"),
+        (["--to", "json", "--names", "lr_init"], 2, "--names needs NAME=YOURS, e.g. lr_init=lr, but got 'lr_init'."),
+        (["--to", "json", "--names", "lr_ini=lr"], 2, "names: 'lr_ini'. Did you mean 'lr_init'?"),
+        (["--to", "json", "--names", "lr_init=l2_decay"], 2, "names gives 'l2_decay' to several hyperparameters"),
         (["--to", "json", "--json"], 2, "--json and --to exclude each other"),
         (["--to", "smac"], 2, "in Python, recommend(...).export('smac') has objects of that package"),
         (["--to", "excel"], 2, "--to must be one of json, yaml, toml, pandas, wandb, configspace, but got 'excel'."),

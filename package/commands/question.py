@@ -59,6 +59,7 @@ EXAMPLES: Final = {
     "--fix": "NAME=VALUE, e.g. optimizer=Adam",
     "--exclude": "NAME=A,B, e.g. optimizer=SGD,Momentum",
     "--range": "NAME=LOW:HIGH, e.g. lr_init=1e-4:1e-2",
+    "--names": "NAME=YOURS, e.g. lr_init=lr",
 }
 
 
@@ -79,6 +80,11 @@ def read_limits(
         "max_seconds": max_seconds,
         "seconds_per_step": seconds_per_step,
     }
+
+
+def read_names(names: list[str] | None) -> dict[str, str]:
+    """Return the argument `names` of `Recommendation.export`; a text that cannot be read is refused."""
+    return _by_name("--names", names, str)
 
 
 @contextmanager

@@ -36,6 +36,14 @@ def recommend(
             show_default=False,
         ),
     ] = None,
+    names: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=YOURS",
+            help="With --to: what you call a hyperparameter, e.g. lr_init=lr; may be repeated.",
+            show_default=False,
+        ),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="With --to: write it to this file.", show_default=False)
     ] = None,
@@ -50,11 +58,12 @@ def recommend(
     `rnn-warmstart recommend --arch lstm --task rcf --params 2e4 --depth 2 --fix optimizer=Adam --json`,
     `rnn-warmstart recommend --arch gru --task any --params 1e4 --exclude optimizer=SGD,Momentum
     --range lr_init=1e-4:1e-2 --max-seconds 600 --seconds-per-step 0.01`,
-    `rnn-warmstart recommend --arch gru --task text8 --params 1e6 --to wandb --out sweep.yaml`.
+    `rnn-warmstart recommend --arch gru --task text8 --params 1e6 --to wandb --names lr_init=lr --out sweep.yaml`.
     """
     from ..recommend import recommend as search
 
-    _check_output(json, to, out)
+    _check_output(json, to, names, out)
+    renamed = question.read_names(names)
     limits = question.read_limits(fix, exclude, ranges, max_train_steps, max_seconds, seconds_per_step)
     with question.told_errors():
         found = search(
@@ -68,7 +77,7 @@ def recommend(
             models=models,
         )
     if to:
-        _export(found, to, out)
+        _export(found, to, renamed, out)
     elif json:
         typer.echo(found.to_json())
     else:
@@ -77,11 +86,12 @@ def recommend(
         typer.echo(f"Warning: {text}", err=True)
 
 
-def _check_output(json: bool, to: str | None, out: Path | None) -> None:
+def _check_output(json: bool, to: str | None, names: list[str] | None, out: Path | None) -> None:
     """Refuse what no export can be written for, before the search."""
     if not to:
-        if out:
-            raise typer.BadParameter("--out needs --to NAME, the format to write.")
+        for option, given in (("--out", out), ("--names", names)):
+            if given:
+                raise typer.BadParameter(f"{option} needs --to NAME, the format to write.")
         return
     from ..recommend.exports import TARGETS, TEXTS
 
@@ -94,17 +104,14 @@ def _check_output(json: bool, to: str | None, out: Path | None) -> None:
         raise typer.BadParameter(f"--to must be one of {', '.join(TEXTS)}, but got {to!r}{python}.")
 
 
-def _export(found: Recommendation, to: str, out: Path | None) -> None:
+def _export(found: Recommendation, to: str, names: dict[str, str], out: Path | None) -> None:
     """Print an export, or write it to a file; what it leaves out is told on stderr."""
     from ..recommend.exports import TextExport
 
-    try:
-        export = found.export(to)
+    with question.told_errors(ModuleNotFoundError, OSError):
+        export = found.export(to, names=names)
         if isinstance(export, TextExport):
             typer.echo(f"{export.write(out)} is written." if out else export.text, nl=bool(out), err=bool(out))
-    except (ModuleNotFoundError, OSError) as error:
-        typer.echo(f"Error: {error}", err=True)
-        raise typer.Exit(1) from None
     for text in export.dropped:
         typer.echo(f"Dropped: {text}", err=True)
 
