@@ -231,6 +231,36 @@ def test_smac_refuses_points_of_another_space(found):
         export.initial_design(scenario)
 
 
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS.keys())
+def test_the_search_of_wandb_takes_the_sweep_and_the_points(options, found):
+    """Its own check of sweeps finds nothing, and its search goes on inside the space after the points."""
+    sweeps = pytest.importorskip("sweeps")
+    yaml = pytest.importorskip("yaml")
+    export = found.export("wandb", **options)
+    sweep = yaml.safe_load(export.text)
+    assert sweeps.schema_violations_from_proposed_config(sweep) == []
+    runs = [
+        sweeps.SweepRun(
+            name=str(rank),
+            state=sweeps.RunState.finished,
+            config={name: {"value": value} for name, value in point.items()},
+            summary_metrics={"loss": loss(point)},
+        )
+        for rank, point in enumerate(export.points)
+    ]
+    proposed = sweeps.next_run(sweeps.SweepConfig(sweep), runs)
+    config = {name: item["value"] for name, item in proposed.config.items()}
+    assert set(config) == set(export.points[0])
+    for name, item in sweep["parameters"].items():
+        if "min" in item:
+            assert item["min"] <= config[name] <= item["max"]
+        else:
+            assert config[name] in item.get("values", [item.get("value")])
+    assert config["train_steps"] % 1 == 0 and not isinstance(config["train_steps"], int)
+    assert any(text.startswith("train_steps is a whole number, but W&B may") for text in export.dropped)
+
+
 def test_cmaes_starts_from_the_elites(found):
     """Its first population is drawn around the best elites: nearer to them than uniform draws of the same space."""
     optuna = pytest.importorskip("optuna")
