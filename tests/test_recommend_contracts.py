@@ -6,11 +6,9 @@ A target whose package is not installed is skipped; `docs/exports.md` says how t
 from __future__ import annotations
 
 import math
-import re
 import time
 import warnings
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from rnn_warmstart import recommend
@@ -288,20 +286,3 @@ def test_source_trials_refuses_what_cmaes_cannot_take(found):
     export = found.export("optuna")
     with pytest.raises(ValueError, match="CMA-ES cannot start from optimizer, lr: it takes numbers that vary"):
         export.source_trials("optimizer", "lr", "lr_init")
-
-
-GUIDE = (Path(__file__).parents[1] / "docs" / "exports.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL)
-
-
-@pytest.mark.filterwarnings("default")
-@pytest.mark.parametrize("block", BLOCKS, ids=[" ".join(block.split()[:4]) for block in BLOCKS])
-def test_the_examples_of_the_guide_run(block, tmp_path, monkeypatch):
-    for package in re.findall(r"^(?:import|from) ([\w.]+)", block, re.MULTILINE):
-        pytest.importorskip(package)
-    if "CmaEsSampler" in block:
-        pytest.importorskip("cmaes")
-    monkeypatch.chdir(tmp_path)
-    names = {"found": recommend("gru", "rcf", 1e4, depth=2), "train": lambda config: loss({"lr": 0.1} | config)}
-    exec(block.replace("=50", "=6"), names)
-    assert names["made" if "made" in block else "source"]
