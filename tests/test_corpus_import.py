@@ -737,7 +737,7 @@ def test_a_task_on_which_every_run_diverged_is_refused(tmp_path: Path) -> None:
 
 def test_the_maps_in_the_guide_are_maps() -> None:
     guide = (ROOT / "docs" / "import.md").read_text()
-    blocks = [block.split("```")[0] for block in guide.split("```toml")[1:]]
+    blocks = [block.split("```")[0].partition("\n")[2] for block in guide.split("```toml")[1:]]
     assert len(blocks) == 2
     maps = [ImportMap.from_dict(tomllib.loads(block)) for block in blocks]
     assert maps[0].entries["max_params"].budgets == (10_000, 100_000, 1_000_000)

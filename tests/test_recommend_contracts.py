@@ -6,11 +6,9 @@ A target whose package is not installed is skipped; `docs/exports.md` says how t
 from __future__ import annotations
 
 import math
-import re
 import time
 import warnings
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from rnn_warmstart import recommend
@@ -231,6 +229,36 @@ def test_smac_refuses_points_of_another_space(found):
         export.initial_design(scenario)
 
 
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS.keys())
+def test_the_search_of_wandb_takes_the_sweep_and_the_points(options, found):
+    """Its own check of sweeps finds nothing, and its search goes on inside the space after the points."""
+    sweeps = pytest.importorskip("sweeps")
+    yaml = pytest.importorskip("yaml")
+    export = found.export("wandb", **options)
+    sweep = yaml.safe_load(export.text)
+    assert sweeps.schema_violations_from_proposed_config(sweep) == []
+    runs = [
+        sweeps.SweepRun(
+            name=str(rank),
+            state=sweeps.RunState.finished,
+            config={name: {"value": value} for name, value in point.items()},
+            summary_metrics={"loss": loss(point)},
+        )
+        for rank, point in enumerate(export.points)
+    ]
+    proposed = sweeps.next_run(sweeps.SweepConfig(sweep), runs)
+    config = {name: item["value"] for name, item in proposed.config.items()}
+    assert set(config) == set(export.points[0])
+    for name, item in sweep["parameters"].items():
+        if "min" in item:
+            assert item["min"] <= config[name] <= item["max"]
+        else:
+            assert config[name] in item.get("values", [item.get("value")])
+    assert config["train_steps"] % 1 == 0 and not isinstance(config["train_steps"], int)
+    assert any(text.startswith("train_steps is a whole number, but W&B may") for text in export.dropped)
+
+
 def test_cmaes_starts_from_the_elites(found):
     """Its first population is drawn around the best elites: nearer to them than uniform draws of the same space."""
     optuna = pytest.importorskip("optuna")
@@ -258,20 +286,3 @@ def test_source_trials_refuses_what_cmaes_cannot_take(found):
     export = found.export("optuna")
     with pytest.raises(ValueError, match="CMA-ES cannot start from optimizer, lr: it takes numbers that vary"):
         export.source_trials("optimizer", "lr", "lr_init")
-
-
-GUIDE = (Path(__file__).parents[1] / "docs" / "exports.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL)
-
-
-@pytest.mark.filterwarnings("default")
-@pytest.mark.parametrize("block", BLOCKS, ids=[" ".join(block.split()[:4]) for block in BLOCKS])
-def test_the_examples_of_the_guide_run(block, tmp_path, monkeypatch):
-    for package in re.findall(r"^(?:import|from) ([\w.]+)", block, re.MULTILINE):
-        pytest.importorskip(package)
-    if "CmaEsSampler" in block:
-        pytest.importorskip("cmaes")
-    monkeypatch.chdir(tmp_path)
-    names = {"found": recommend("gru", "rcf", 1e4, depth=2), "train": lambda config: loss({"lr": 0.1} | config)}
-    exec(block.replace("=50", "=6"), names)
-    assert names["made" if "made" in block else "source"]

@@ -35,6 +35,11 @@ def to_wandb(start: WarmStart) -> SweepExport:
     start = start.flat("wandb").losing(
         f"A sweep takes no starting points: run the {len(start.points)} points yourself first.",
         "A Bayesian sweep takes no priors: the space says where to look.",
+        *(
+            f"{item.name} is a whole number, but W&B may give it as a float such as {round(item.high)}.0: use int()."
+            for item in start.space.dimensions
+            if _rounds(item)
+        ),
     )
     sweep = {
         "method": "bayes",
@@ -55,6 +60,11 @@ def _varies(belief: Belief) -> bool:
     return len(belief.weights) > 1
 
 
+def _rounds(item: Dimension) -> bool:
+    """Return whether W&B draws the parameter as a float and rounds it."""
+    return item.integer and item.scale == "log" and not item.choices
+
+
 def _parameter(item: Dimension) -> dict[str, Any]:
     if len(item.choices) == 1:
         return {"value": item.choices[0]}
@@ -63,7 +73,7 @@ def _parameter(item: Dimension) -> dict[str, Any]:
     low, high = (round(end) if item.integer else end for end in (item.low, item.high))
     if item.scale == "log":
         return {
-            "distribution": "q_log_uniform_values" if item.integer else "log_uniform_values",
+            "distribution": "q_log_uniform_values" if _rounds(item) else "log_uniform_values",
             "min": low,
             "max": high,
         }
