@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 from pathlib import Path
 from random import Random
 
@@ -63,6 +64,29 @@ def test_the_harness_reads_good_files_correctly(target: str, tmp_path: Path) -> 
     path = tmp_path / f"good{SUFFIXES[target]}"
     write_case(target, good_case(target), path)
     CHECKS[target](path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "update trial_params set distribution_json = '{\"a\"'",
+        "update trial_user_attributes set value_json = '['",
+        "update trial_values set value_type = 'much'",
+        "update trials set datetime_start = 7",
+        "update trials set datetime_start = '2026-13-45'",
+        "update trials set state = x'ff'",
+        "delete from study_directions",
+        "drop table trial_values",
+    ],
+)
+def test_storages_with_a_damaged_row_are_refused(change: str, tmp_path: Path) -> None:
+    path = tmp_path / "case.db"
+    path.write_bytes(good_case("storage"))
+    with sqlite3.connect(path) as database:
+        database.execute(change)
+    database.close()
+    with pytest.raises(CorpusError, match="is not a readable Optuna storage"):
+        CHECKS["storage"](path)
 
 
 @pytest.mark.parametrize(("target", "make"), [("pickle", pickle_case), ("json", json_case), ("map", map_case)])
