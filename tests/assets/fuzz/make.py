@@ -19,6 +19,8 @@ HERE = Path(__file__).parent
 DTYPE = [("architecture", "O"), ("eval_loss", "f8"), ("hparams", "O"), ("max_params", "i8"), ("n_layers", "i8")]
 DTYPE += [("task_type", "O")]
 LINE = '{"cell": "gru", "task": "rcf", "loss": 1.5, "lr": %s, "opt": "Adam", "sizes": [32, 16]}\n'
+SHARED = b")" + b"2\x86" * 60
+"""A tuple of a tuple twice, and so on: small, but its hash takes 2 to the power of 60 steps."""
 
 
 def table(architecture: str = "gru", hparams: Any = None, protocol: int = 2) -> bytes:
@@ -63,6 +65,8 @@ FILES = {
     "pickle-half-a-character-as-value.p": table(hparams={"x": "a\ud800"}),
     "pickle-half-a-character-as-name.p": table(hparams={"x\ud800": 1}, protocol=4),
     "pickle-lists-shared-to-a-depth-of-25.p": with_value(b"]q\x63" + b"0h\x63h\x63\x86q\x63" * 25),
+    "pickle-key-of-shared-tuples.p": with_value(b"}" + SHARED + b"K\x01s"),
+    "pickle-set-of-shared-tuples.p": with_value(b"c__builtin__\nset\n]" + SHARED + b"a\x85R"),
     "pickle-counted-bytes.p": b"\x80\x04\x8e" + struct.pack("<Q", 2**42) + b".",
     "pickle-memo-index.p": b"\x80\x02]r" + struct.pack("<I", 2**31 - 1) + b".",
     "json-half-a-character.jsonl": (LINE % '"\\ud800"').encode(),
