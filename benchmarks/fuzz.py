@@ -1,17 +1,20 @@
 """Fuzzing of everything that reads a file from elsewhere: a correct result or the documented error, and nothing else.
 
-Usage: ``python benchmarks/fuzz.py --minutes 5 [--target archive|pickle|parquet|json|map|models|all] [--seed 0]
-[--case N] [--keep DIR] [--write]``.
+Usage: ``python benchmarks/fuzz.py --minutes 5 [--target NAME|all] [--seed 0] [--case N] [--keep DIR] [--write]``, a
+target being one of `fuzz_targets.CHECKS`.
 
 Cases depend on the seed, the target and their number alone; ``--case N`` runs a single one. Each is read in a worker
 process, which has
 
 - a limit on its address space: what it had before, `limits.GROWTH` times the file (unzipped) and `limits.ALLOWANCE`;
-- a limit on time: CASE_SECONDS of processor time, and ten times that on the clock;
+- a limit on time: CASE_SECONDS of processor time, and ten times that of waiting;
 - a hook that reports every process, connection or file that is opened for writing outside the case's folder.
 
 A finding is an undocumented exception, a worker that dies, hangs or wants more memory, something that the hook saw, or
-a result that breaks what a corpus promises. ``--keep`` saves the findings' files; ``--write`` writes results/fuzz.md.
+a result that breaks what a corpus promises. ``--keep`` saves the findings' files.
+
+The time is spent in pieces of at most PIECE_SECONDS for each target, whose seeds count up from ``--seed``. With
+``--write``, each is added to results/fuzz.json and results/fuzz.md when it ends, so that a kill loses one piece.
 """
 
 from __future__ import annotations
@@ -19,7 +22,9 @@ from __future__ import annotations
 import argparse
 import gzip
 import io
+import itertools
 import json
+import math
 import os
 import queue
 import resource
@@ -33,24 +38,31 @@ import traceback
 import warnings
 import zlib
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 import fuzz_cases
 import fuzz_targets
-from provenance import current_commit, markdown_table, write_result
+from provenance import RESULTS, current_commit, markdown_table, write_result
 from rnn_warmstart.corpus.limits import ALLOWANCE, GROWTH
+from rnn_warmstart.corpus.rehearsal import CODE
 
 CASE_SECONDS: Final = 20.0
 """Processor time of one case; the slowest good one takes less than one second."""
 CASES_A_WORKER: Final = 3000
+PIECE_SECONDS: Final = 60.0
 TICKS: Final = os.sysconf("SC_CLK_TCK")
 STARTS: Final = (
     "os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.fork", "os.forkpty", "subprocess.Popen", "pty.spawn",
     "socket.connect", "socket.bind", "webbrowser.open", "ctypes.dlopen", "urllib.Request",
 )  # fmt: skip
 CHANGES: Final = ("os.remove", "os.rename", "os.rmdir", "os.mkdir", "os.link", "os.symlink", "os.truncate", "os.chmod")
+
+
+Piece = dict[str, Any]
+"""What some time on one target gave: target, seed, commit, cases, minutes, counts of outcomes, kinds of findings."""
 
 
 class Seen(BaseException):
@@ -68,6 +80,8 @@ class Watch:
         """Look at an event of the interpreter, see `sys.addaudithook`."""
         if not self.folder:
             return
+        if event == "subprocess.Popen" and CODE in arguments[1]:
+            return  # the child that reads pickles first
         if event in STARTS or (event in CHANGES and self._is_outside(arguments[0])):
             self._report(f"{event} {arguments!r:.200}")
         if event == "open" and isinstance(arguments[0], str | bytes | os.PathLike):
@@ -168,15 +182,15 @@ class Worker:
         self.cases += 1
         self._process.stdin.write(json.dumps({"path": str(path), "size": size}) + "\n")
         self._process.stdin.flush()
-        start, used = time.monotonic(), self._used() if self.cases > 1 else None
+        slept, used = 0, self._used() if self.cases > 1 else None
         while True:
             try:
                 line = self._answers.get(timeout=1.0)
                 break
             except queue.Empty:
                 used = self._used() if used is None else used  # the first case waits for the imports
-                waited = time.monotonic() - start
-                if self._used() - used > CASE_SECONDS + 30 * (self.cases == 1) or waited > 10 * CASE_SECONDS:
+                slept += self._sleeps()
+                if self._used() - used > CASE_SECONDS + 30 * (self.cases == 1) or slept > 10 * CASE_SECONDS:
                     self.end()
                     return {"outcome": "finding", "what": "hangs"}
         if line:
@@ -185,8 +199,15 @@ class Worker:
         return {"outcome": "finding", "what": f"dies with {-status if status < 0 else status}"}
 
     def _used(self) -> float:
-        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        fields = self._fields()
         return (int(fields[11]) + int(fields[12])) / TICKS
+
+    def _sleeps(self) -> bool:
+        """Return whether it waits for something other than a processor."""
+        return self._fields()[0] == "S"
+
+    def _fields(self) -> list[str]:
+        return Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
 
     @property
     def spent(self) -> bool:
@@ -268,28 +289,55 @@ def main() -> None:
             content = fuzz_cases.make_case(target, options.seed, options.case)
             print(target, options.case, run_case(Worker(target), target, content))
         return
-    seconds = 60 * options.minutes / len(targets)
-    results = {target: fuzz_target(target, options.seed, seconds, options.keep) for target in targets}
-    text = _report(results, options.seed)
-    print(text)
-    if options.write:
-        write_result("fuzz", {"commit": current_commit(), "seed": options.seed, "targets": results}, text)
-    sys.exit(any(result["kinds"] for result in results.values()))
+    pieces = []
+    for piece in run_pieces(targets, options.seed, 60 * options.minutes, options.keep):
+        pieces.append(piece)
+        if options.write:
+            add_to_results(piece)
+    print(describe(pieces))
+    sys.exit(any(piece["kinds"] for piece in pieces))
 
 
-def _report(results: dict[str, dict[str, Any]], seed: int) -> str:
-    rows = [
-        [
-            target,
-            f"{found['cases']:,}",
-            f"{found['minutes']:.1f}",
-            *(f"{found.get(outcome, 0):,}" for outcome in OUTCOMES),
-        ]
-        for target, found in results.items()
+def run_pieces(targets: list[str], seed: int, seconds: float, keep: Path | None) -> Iterator[Piece]:
+    """Share the time out among the targets, and yield what each piece of it gave."""
+    count = max(1, math.ceil(seconds / len(targets) / PIECE_SECONDS))
+    for number, target in itertools.product(range(count), targets):
+        found = fuzz_target(target, seed + number, seconds / len(targets) / count, keep)
+        yield {"target": target, "seed": seed + number, "commit": current_commit(), **found}
+
+
+def add_to_results(piece: Piece) -> None:
+    """Add a piece to the results; one of the same target, seed and commit is replaced."""
+    path = RESULTS / "fuzz.json"
+    pieces: list[Piece] = json.loads(path.read_text(encoding="utf-8"))["pieces"] if path.exists() else []
+    same = ("target", "seed", "commit")
+    pieces = [old for old in pieces if any(old[name] != piece[name] for name in same)] + [piece]
+    write_result("fuzz", {"pieces": pieces}, describe(pieces))
+
+
+def describe(pieces: list[Piece]) -> str:
+    """Return the results as Markdown: a line a target, then all, then what was found."""
+    names = list(dict.fromkeys(piece["target"] for piece in pieces))
+    parts = {name: [piece for piece in pieces if piece["target"] == name] for name in names}
+    rows = [_row(name, part) for name, part in {**parts, "all": pieces}.items()]
+    found = [
+        f"- {p['target']}, seed {p['seed']}, case {k['case']}, commit {p['commit']}: {k['what']}"
+        for p in pieces
+        for k in p["kinds"].values()
     ]
+    commits = ", ".join(dict.fromkeys(piece["commit"] for piece in pieces))
     table = markdown_table(["target", "cases", "minutes", *OUTCOMES], rows)
-    kinds = [f"- {t}, case {k['case']}: {k['what']}" for t, found in results.items() for k in found["kinds"].values()]
-    return f"# Fuzzing\n\nSeed {seed}, commit {current_commit()}.\n\n{table}\n" + "\n".join(kinds)
+    return (
+        f"# Fuzzing\n\n`python benchmarks/fuzz.py`, commit {commits}.\n\n{table}\n"
+        + "\n".join(found or ["No finding."])
+        + "\n"
+    )
+
+
+def _row(name: str, pieces: list[Piece]) -> list[str]:
+    cases, minutes = (sum(piece[key] for piece in pieces) for key in ("cases", "minutes"))
+    counts = [sum(piece.get(outcome, 0) for piece in pieces) for outcome in OUTCOMES]
+    return [name, f"{cases:,}", f"{minutes:.1f}", *(f"{count:,}" for count in counts)]
 
 
 OUTCOMES: Final = ("correct", "refused", "finding")

@@ -10,10 +10,12 @@ import os
 import pickle
 import pickletools
 import re
+import sqlite3
 import struct
 import tarfile
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from random import Random
@@ -348,7 +350,113 @@ def map_case(random: Random) -> bytes:
     value = random.choice(
         (b"[" * deep + b"]" * deep, b"{a=" * deep + b"1" + b"}" * deep, b"9" * deep, b"0x" + b"f" * deep)
     )
+    if random.random() < 0.3:
+        return good.replace(b"eval_loss", b"eval_loss" + b".a" * deep)
     return good.replace(b'"loss"', value)
+
+
+SPECS: Final = (
+    b"""inputs = "symbols"
+outputs = "classes"
+n_in = 50
+n_out = 50
+time_steps = 30
+scored_steps = 30
+""",
+    b"""name = "mine"
+inputs = 'numbers'
+outputs = "numbers"
+n_in = 1
+n_out = 1_000
+time_steps = 0x10
+scored_steps = 1
+""",
+)
+
+
+def spec_case(random: Random) -> bytes:
+    """Return the description of a task, mutated, or with a deep or large value."""
+    good = random.choice(SPECS)
+    if random.random() > 0.1:
+        return random.choice((mutated, reworded, reworded))(good, random)
+    deep = random.choice((10, 400, 1100, 4000, 10**4))
+    value = random.choice((
+        b"[" * deep + b"]" * deep, b"{a=" * deep + b"1" + b"}" * deep, b"9" * deep, b"0x" + b"f" * deep, b"inf",
+        b"nan", b"-0.0", b"1e300", b'"\\u0000"',
+    ))  # fmt: skip
+    return re.sub(rb"= .*", b"= " + value.replace(b"\\", b"\\\\"), good, count=random.choice((1, 3, 4, 6)))
+
+
+@cache
+def storages() -> tuple[bytes, ...]:
+    """Return Optuna's SQLite files: a study of one objective, and one whose trials failed in every way."""
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    found = []
+    for states in (["COMPLETE"] * 6, ["COMPLETE", "FAIL", "PRUNED", "RUNNING", "WAITING"]):
+        path = Path(_scratch("good.db"))
+        study = optuna.create_study(storage=f"sqlite:///{path}", study_name="mine")
+        choices = optuna.distributions.CategoricalDistribution(("Adam", "SGD", None, True, 2))
+        rate = optuna.distributions.FloatDistribution(1e-5, 1.0, log=True)
+        for number, state in enumerate(states):
+            params = {"lr": 10.0 ** -(number % 5), "opt": choices.choices[number % 5]} if state != "WAITING" else {}
+            study.add_trial(optuna.trial.create_trial(
+                state=optuna.trial.TrialState[state], value=number / 3 if state == "COMPLETE" else None, params=params,
+                distributions={"lr": rate, "opt": choices} if params else {}, user_attrs={"note": [1, {"a": None}]},
+            ))  # fmt: skip
+        study._storage.remove_session()
+        study._storage._backend.engine.dispose()
+        found.append(path.read_bytes())
+        path.unlink()
+    return tuple(found)
+
+
+def storage_case(random: Random) -> bytes:
+    """Return a storage: a row changed by SQL, or its bytes, mostly where rows are."""
+    good = random.choice(storages())
+    if random.random() < 0.5:
+        return _with_rows_changed(good, random)
+    page = 4096
+    starts = [at for at in range(0, len(good), page) if good[at : at + page].strip(b"\0")]
+    at = random.choice(starts) + random.randrange(page // 2, page)
+    changed = mutated(good[at : at + 256], random, storages())
+    return good[:at] + changed[:256].ljust(256, b"\0") + good[at + 256 :]
+
+
+CELLS: Final = (
+    None, "", "NaN", "inf", -1, 0, 2**62, 1e308, 0.5, b"\xff\xfe", "COMPLETE", "MAXIMIZE", "INF_POS", "[1]", '"x"', "{",
+    "9" * 5000, "[" * 3000, '{"name": "CategoricalDistribution", "attributes": {"choices": [1, [2]]}}',
+    '{"name": "IntDistribution", "attributes": {"low": 1, "high": 0, "log": true, "step": 0}}', "2026-13-45", "\0",
+    '{"name": "FloatDistribution", "attributes": {"low": NaN, "high": 1e999, "log": false, "step": null}}',
+)  # fmt: skip
+
+
+def _with_rows_changed(good: bytes, random: Random) -> bytes:
+    path = Path(_scratch("changed.db"))
+    path.write_bytes(good)
+    database = sqlite3.connect(path)
+    database.execute("pragma synchronous = off")
+    names = [name for (name,) in database.execute("select name from sqlite_master where type = 'table'")]
+    for _ in range(random.choice((1, 1, 2, 4))):
+        table = random.choice(names)
+        columns = [row[1] for row in database.execute(f"pragma table_info({table})")]
+        column = random.choice(columns or ["rowid"])  # a table that was dropped has none
+        statement = random.choice((
+            f"update {table} set {column} = ?1 where rowid = {random.randrange(1, 9)}",
+            f"update {table} set {column} = ?1",
+            f"delete from {table} where ?1 is ?1",
+            f"alter table {table} rename column {column} to other",
+            f"drop table {table}",
+        ))  # fmt: skip
+        with suppress(sqlite3.Error):
+            database.execute(statement, (random.choice(CELLS),) if "?1" in statement else ())
+    with suppress(sqlite3.Error):
+        database.commit()
+    database.close()
+    content = path.read_bytes()
+    path.unlink()
+    return content
 
 
 # --- models ----------------------------------------------------------------------------------------------------------
@@ -387,7 +495,7 @@ def _packed(files: dict[str, bytes]) -> bytes:
 
 MAKERS: Final[dict[str, Maker]] = {
     "archive": archive_case, "pickle": pickle_case, "parquet": parquet_case, "json": json_case, "map": map_case,
-    "models": models_case,
+    "spec": spec_case, "storage": storage_case, "models": models_case,
 }  # fmt: skip
 
 
@@ -398,7 +506,14 @@ def good_case(target: str) -> bytes:
             return _packed(models())
         case "archive":
             return gzip.compress(_tar(((tarfile.TarInfo("a.p"), pickles()[2]),)), mtime=0)
-    return {"pickle": pickles()[0], "parquet": parquets()[0], "json": b"".join(LINES), "map": MAPS[0]}[target]
+    return {
+        "pickle": pickles()[0],
+        "parquet": parquets()[0],
+        "json": b"".join(LINES),
+        "map": MAPS[0],
+        "spec": SPECS[0],
+        "storage": storages()[0],
+    }[target]
 
 
 def make_case(target: str, seed: int, number: int) -> bytes:

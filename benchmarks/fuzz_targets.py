@@ -13,6 +13,7 @@ from typing import Final
 
 import numpy as np
 import pandas as pd
+from rnn_warmstart.commands.question import read_task
 from rnn_warmstart.corpus import (
     COLUMNS,
     HP_PREFIX,
@@ -25,6 +26,7 @@ from rnn_warmstart.corpus import (
 )
 from rnn_warmstart.corpus.files import load_builtin
 from rnn_warmstart.corpus.schema import ABSURD_LOSS
+from rnn_warmstart.recommend.task_spec import DESCRIBED
 from rnn_warmstart.surrogate.storage import ModelError, load_surrogate
 
 DOCUMENTED: Final = (CorpusError, ModelError)
@@ -45,6 +47,14 @@ lstm,text8,nan,0.1,SGD,"[64]",b
 lstm,rcf,0.25,1e-3,Adam,"[8, 8]",
 """
 """The table for maps."""
+
+
+STORAGE_MAP: Final = """source = "optuna"
+[run]
+architecture = { constant = "gru" }
+task_type = { constant = "text8" }
+"""
+"""The map for storages of one objective."""
 
 
 class WrongResult(AssertionError):
@@ -82,6 +92,25 @@ def check_map(path: Path) -> None:
         verify(import_corpus(table, path), path.parent)
     finally:
         table.unlink()
+
+
+def check_spec(path: Path) -> None:
+    """Read a file as the description of a task, as the commands do."""
+    try:
+        shares = read_task(str(path)).weights(DESCRIBED)  # type: ignore[union-attr]
+    except ValueError as error:
+        raise CorpusError(str(error)) from None
+    _expect(abs(sum(shares.values()) - 1) < 1e-9, "shares that do not sum to 1")
+
+
+def check_storage(path: Path) -> None:
+    """Read a file as an Optuna storage."""
+    mapping = path.with_name("fixed.toml")
+    mapping.write_text(STORAGE_MAP)
+    try:
+        verify(import_corpus(f"sqlite:///{path}", mapping), path.parent)
+    finally:
+        mapping.unlink()
 
 
 def check_models(path: Path) -> None:
@@ -134,9 +163,12 @@ CHECKS: Final[dict[str, Callable[[Path], None]]] = {
     "parquet": check_parquet,
     "json": check_import,
     "map": check_map,
+    "spec": check_spec,
+    "storage": check_storage,
     "models": check_models,
 }
 """Target to what reads one of its files."""
 SUFFIXES: Final = {
-    "archive": ".tar.gz", "pickle": ".p", "parquet": ".parquet", "json": ".jsonl", "map": ".toml", "models": "",
+    "archive": ".tar.gz", "pickle": ".p", "parquet": ".parquet", "json": ".jsonl", "map": ".toml", "spec": ".toml",
+    "storage": ".db", "models": "",
 }  # fmt: skip

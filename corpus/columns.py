@@ -17,10 +17,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from .values import as_objects, compact, repair, repair_text, to_number, whole_characters
+from .errors import whole_characters
+from .values import as_objects, compact, repair, repair_text, to_number
 
-TOGETHER: Final = 4096
-"""Rows that are read together: few enough to stay in the processor's cache."""
 _FORMATS: Final[dict[type, str]] = {float: "d", int: "q"}
 """How the module `struct` packs a number, in 8 bytes."""
 _ONE: Final = np.float64(1).view(np.uint64)

@@ -1,4 +1,4 @@
-"""The one error that reading a corpus raises."""
+"""The one error that reading a corpus raises, and text of untrusted files as it can be shown."""
 
 from __future__ import annotations
 
@@ -18,6 +18,15 @@ def printable(text: str, length: int = 100) -> str:
     """Return text from an untrusted file in a form that a terminal may see: on one line, and short."""
     shown = text if len(text) <= length else text[: length - 3] + "..."
     return shown if shown.isprintable() else ascii(shown)
+
+
+def whole_characters(text: str) -> str:
+    """Return text with U+FFFD for every lone surrogate, half a character, which no file can hold."""
+    try:
+        text.encode()
+        return text
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def did_you_mean(given: object, known: Iterable[str]) -> str:

@@ -13,8 +13,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from .columns import TOGETHER, Column, Layout
+from .columns import Column, Layout
 from .errors import CorpusError
+from .limits import TOGETHER
 from .schema import HP_PREFIX, hparam_columns
 from .values import as_objects, decode_text, integer_series, is_text, text_series, to_integer, to_number, to_text
 

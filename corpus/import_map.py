@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import tomllib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any, Final
 
 from .errors import CorpusError, did_you_mean
 from .schema import COLUMNS, HP_PREFIX, LOSSES
+from .toml_file import check_values, read_toml
 
 Value = str | int | float
 FORMATS: Final = ("csv", "tsv", "jsonl", "parquet")
@@ -116,7 +116,10 @@ class ImportMap:
         CorpusError
             A key is unknown or missing, or its value is not of the kind that it needs.
         """
-        _check_integers(data, where)
+        try:
+            check_values(data)
+        except ValueError as error:
+            raise CorpusError(f"{where}: {error}.") from None
         check_names(data, _KEYS, f"{where}: unknown key", "keys of a map")
         study = data.get("study")
         found = cls(
@@ -162,11 +165,9 @@ def read_map(path: str | os.PathLike[str]) -> ImportMap:
     """
     path = Path(path)
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        data = read_toml(path)
     except FileNotFoundError:
         raise CorpusError(f"{path} does not exist; give the TOML file that maps the columns.") from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise CorpusError(f"{path} is not a valid TOML file (a name may be there once): {error}.") from error
     return ImportMap.from_dict(data, path.name)
 
 
@@ -196,19 +197,6 @@ def named_hparam(name: str, where: str) -> str:
     if name in COLUMNS:
         raise CorpusError(f"{where}: {name!r} is a column of every run, not a hyperparameter; map it under [run].")
     return HP_PREFIX + name
-
-
-def _check_integers(data: Mapping[str, Any], where: str) -> None:
-    """Refuse what TOML does not allow but Python reads, and then cannot spell: integers beyond 64 bits."""
-    waiting: list[Any] = [data]
-    while waiting:
-        value = waiting.pop()
-        if isinstance(value, Mapping):
-            waiting += value.values()
-        elif isinstance(value, list):
-            waiting += value
-        elif isinstance(value, int) and not -(2**63) <= value < 2**63:
-            raise CorpusError(f"{where}: a whole number has {value.bit_length()} bits; at most 64 are allowed.")
 
 
 def _entries(data: Mapping[str, Any], where: str) -> dict[str, Entry]:

@@ -207,10 +207,9 @@ def _trials(study: Any) -> pd.DataFrame:
 @contextmanager
 def _open_storage(url: str) -> Iterator[tuple[Any, str]]:
     """Open a storage that exists, and close it; yield it and its URL without the password."""
-    from optuna.exceptions import StorageInternalError
     from optuna.storages import RDBStorage
     from sqlalchemy.engine import make_url
-    from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+    from sqlalchemy.exc import ArgumentError
 
     try:
         parsed = make_url(url)
@@ -223,8 +222,12 @@ def _open_storage(url: str) -> Iterator[tuple[Any, str]]:
     try:
         storage = RDBStorage(url, skip_table_creation=True)
         yield storage, shown
-    except (SQLAlchemyError, StorageInternalError, ImportError, RuntimeError) as error:
-        raise CorpusError(f"{shown} is not a readable Optuna storage: {printable(str(error), 200)}") from error
+    except CorpusError:
+        raise
+    except Exception as error:  # a damaged row may raise whatever its cell is good for
+        raise CorpusError(
+            f"{shown} is not a readable Optuna storage: {type(error).__name__}: {printable(str(error), 200)}"
+        ) from error
     finally:
         if storage is not None:
             storage.remove_session()

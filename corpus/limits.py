@@ -12,6 +12,8 @@ GROWTH: Final = 48
 """Bytes of memory that a byte of a pickle may become; tables of runs need about 6."""
 ALLOWANCE: Final = 2**29
 """Bytes of memory that any pickle may take, however small it is."""
+TOGETHER: Final = 4096
+"""Rows that are read together: few enough to stay in the processor's cache."""
 
 
 @contextmanager

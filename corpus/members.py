@@ -7,17 +7,15 @@ from __future__ import annotations
 
 from itertools import chain
 from operator import itemgetter
-from typing import IO, Any, Final
+from typing import IO, Any
 
 import numpy as np
 import pandas as pd
 
 from .columns import Column, Layout, NumberColumn
 from .hparams import HparamTable
-from .schema import LOSSES
+from .schema import HPARAMS, LOSSES
 from .unpickle import read_rows
-
-HPARAMS: Final = "hparams"
 
 
 class RunTable:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 HP_PREFIX: Final = "hp_"
+HPARAMS: Final = "hparams"
+"""The original's column of a run's hyperparameters, a dict."""
 SETUP: Final = ("architecture", "task_type", "n_layers", "max_params")
 LOSSES: Final = ("train_loss", "valid_loss", "eval_loss")
 ABSURD_LOSS: Final = 1e6

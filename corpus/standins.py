@@ -1,7 +1,8 @@
 """What the names in a pickled table of runs stand for: plain data, built by functions that check their arguments.
 
 NumPy itself never sees what a pickle says about dtypes and shapes, except for plain numbers and text. `ALLOWED` is the
-list; see `unpickle` for what it is good for.
+list; see `unpickle` for what it is good for. NumPy is imported when it is needed, as a process that only rehearses a
+pickle is short.
 """
 
 from __future__ import annotations
@@ -10,13 +11,13 @@ import re
 import struct
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
+from .errors import CorpusError, whole_characters
+from .limits import TOGETHER
 
-from .columns import TOGETHER
-from .errors import CorpusError
-from .values import whole_characters
+if TYPE_CHECKING:
+    import numpy as np
 
 Take = Callable[[tuple[str, ...], list[tuple[Any, ...]]], None]
 """What takes the names of the columns and some rows."""
@@ -93,6 +94,8 @@ class DType:
 
     def to_numpy(self) -> np.dtype[Any]:
         """Return the real dtype; only numbers, text and records of those have one."""
+        import numpy as np
+
         if self.names is None:
             return np.dtype(self._plain())
         layout: Any = {
@@ -129,6 +132,8 @@ _STRUCT: Final = {
 
 
 def _read_slowly(dtype: np.dtype[Any], content: bytes) -> tuple[object]:
+    import numpy as np
+
     value = np.frombuffer(content, dtype=dtype, count=1)[0]
     return (float(value) if dtype.kind == "f" else value.item(),)
 
@@ -159,6 +164,8 @@ class Array:
             raise CorpusError(f"an array has the shape {self.shape[:4]}; one dimension, the runs, is allowed")
         items = self.items
         if items is None:
+            import numpy as np
+
             items = np.frombuffer(self.raw or b"", dtype=self.dtype.to_numpy()).tolist()
         if len(items) != self.shape[0]:
             raise CorpusError(f"an array declares {self.shape[0]:,} items but holds {len(items):,}")

@@ -10,7 +10,8 @@ pickle says about dtypes and shapes, except for plain numbers and text.
   writes bytes for Python 2; under the names of Python 2 and 3.
 
 Anything else is refused by name. None of the stand-ins can be given state or attributes (BUILD), none is a class
-(NEWOBJ), extension codes (EXT) are looked up by name like everything else, and persistent ids are refused.
+(NEWOBJ), extension codes (EXT) are looked up by name like everything else, and persistent ids are refused. What keeps
+Python busy for ever, or ends it, does so in a child, see `rehearsal`.
 """
 
 from __future__ import annotations
@@ -19,16 +20,16 @@ import copyreg
 import io
 import pickle
 import pickletools
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from typing import IO, Any, Final
 
-from .columns import TOGETHER
 from .errors import CorpusError, printable
-from .limits import bounded_memory, collector_paused
+from .limits import TOGETHER, bounded_memory, collector_paused
+from .rehearsal import CHUNK, Rehearsed, Told
+from .schema import HPARAMS
 from .standins import ALLOWED, Array, DType, Refused, Rows, Take
 
-HEAD: Final = 2**16
-"""Bytes at the beginning of a pickle in which its list of rows must begin, and that are read at once."""
 _ROWS: Final = ("rnn_warmstart", "rows")
 """The name that stands for a pickle's `Rows`."""
 
@@ -64,7 +65,7 @@ def read_rows(file: IO[bytes], size: int, where: str, take: Take) -> None:
     Parameters
     ----------
     file : binary file
-        At the pickle's start, and open to `peek`. Text that Python 2 wrote as bytes is decoded as Latin-1.
+        At the pickle's start. Text that Python 2 wrote as bytes is decoded as Latin-1.
     size : int
         Bytes it has: memory is bounded in proportion.
     where : str
@@ -75,12 +76,34 @@ def read_rows(file: IO[bytes], size: int, where: str, take: Take) -> None:
     Raises
     ------
     CorpusError
-        The pickle asks for something that is not on the list, is damaged, or is no structured array.
+        The pickle asks for something that is not on the list, is damaged, does not end, or is no structured array.
     """
+    with closing(Rehearsed(file, size, where)) as chunks, _guarded(size, where):
+        _read(chunks, take)
+
+
+def rehearse(chunks: io.RawIOBase, size: int) -> None:
+    """Read a pickle as `read_rows` does, and keep nothing; messages begin after the file's name."""
+
+    def empty(names: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
+        at = names.index(HPARAMS) if HPARAMS in names else None
+        for row in rows:
+            if at is not None and type(row[at]) is dict:
+                row[at].clear()
+
+    with _guarded(size, ""):
+        _read(chunks, empty)
+
+
+@contextmanager
+def _guarded(size: int, where: str) -> Iterator[None]:
+    """Bound the memory of reading a pickle, and turn what it raises into the one documented error."""
     copyreg.clear_extension_cache()  # so that extension codes, too, are looked up by name
     try:
         with collector_paused(), bounded_memory(size):
-            _read(file, take)
+            yield
+    except Told:
+        raise
     except Refused as error:
         raise CorpusError(f"{where} {error}; it was not read.") from error
     except CorpusError as error:
@@ -95,10 +118,11 @@ def read_rows(file: IO[bytes], size: int, where: str, take: Take) -> None:
         ) from error
 
 
-def _read(file: IO[bytes], take: Take) -> None:
+def _read(chunks: io.RawIOBase, take: Take) -> None:
+    file = io.BufferedReader(chunks, CHUNK)
     head, names = _beginning(file)
     rows = Rows(names, take) if names else None
-    found = _Unpickler(io.BufferedReader(_Continued(head, file), HEAD), rows).load()
+    found = _Unpickler(io.BufferedReader(_Continued(head, file), CHUNK), rows).load()
     if not isinstance(found, Array):
         raise CorpusError(f"holds a {type(found).__name__}; a structured array of runs is allowed")
     if found.dtype is None or found.dtype.names is None:
@@ -129,7 +153,7 @@ def _beginning(file: IO[bytes]) -> tuple[bytes, tuple[str, ...]]:
     names : tuple of str
         The array's columns; empty where the pickle begins in another way.
     """
-    head = file.read(HEAD)
+    head = file.read(CHUNK)
     with suppress(Exception):
         start, end = _first_list(head)
         order, dtype, shape = (_Unpickler(io.BytesIO(head[:start] + b"0" * pops + b".")).load() for pops in range(3))

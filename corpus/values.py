@@ -14,6 +14,8 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from .errors import whole_characters
+
 _NUMBERS = (int, float, np.integer, np.floating)
 
 _TEXT_DTYPE = pd.Series(["text"]).dtype
@@ -52,15 +54,6 @@ def decode_text(value: object) -> str | None:
     if isinstance(value, bytes):
         value = repair(value.decode("latin1"))
     return whole_characters(str(value)) if isinstance(value, str) and value else None
-
-
-def whole_characters(text: str) -> str:
-    """Return text with U+FFFD for every lone surrogate."""
-    try:
-        text.encode()
-        return text
-    except UnicodeEncodeError:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def repair_text(objects: NDArray[np.object_]) -> NDArray[np.object_]:

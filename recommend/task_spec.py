@@ -112,7 +112,7 @@ class TaskSpec:
 
     def _gap(self, other: TaskSpec, trait: str) -> float:
         mine, theirs = getattr(self, trait), getattr(other, trait)
-        return float(mine != theirs) if trait in KINDS else math.log2(mine / theirs)
+        return float(mine != theirs) if trait in KINDS else math.log2(mine) - math.log2(theirs)
 
 
 DESCRIBED: Final = {

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rnn_warmstart.corpus import Corpus, CorpusError, configurations, read_corpus
-from rnn_warmstart.corpus.columns import TOGETHER
+from rnn_warmstart.corpus import Corpus, CorpusError, configurations, read_corpus, rehearsal
+from rnn_warmstart.corpus.limits import TOGETHER
 from rnn_warmstart.corpus.unpickle import read_rows
 
 ASSETS = Path(__file__).parent / "assets"
@@ -239,13 +239,13 @@ def test_allowed_names_cannot_be_changed_for_the_next_pickle() -> None:
     assert load(pickle.dumps(table())) == [ROW]
 
 
-def test_cached_extension_codes_are_looked_up_by_name() -> None:
+def test_extension_codes_of_the_program_are_unknown() -> None:
     """A program that unpickled a registered extension keeps it in a cache that find_class never sees."""
     copyreg.add_extension("os", "getpid", 251)
     try:
         data = b"\x80\x02\x82\xfb)R."
         pickle.loads(data)
-        with pytest.raises(CorpusError, match=r"asks for os\.getpid"):
+        with pytest.raises(CorpusError, match="unregistered extension code 251"):
             load(data)
     finally:
         copyreg.remove_extension("os", "getpid", 251)
@@ -408,3 +408,40 @@ def test_rows_by_hand(end: bytes, why: str | None) -> None:
 def test_the_name_of_the_rows_is_not_on_the_list() -> None:
     with pytest.raises(CorpusError, match=r"asks for rnn_warmstart\.rows, which is not on the list"):
         load(b"crnn_warmstart\nrows\n.")
+
+
+def table_with(opcodes: bytes) -> bytes:
+    """Return a table whose hyperparameters are what some opcodes leave on the stack."""
+    data = pickle.dumps(table(("gru", 0.5, "HERE", 1, 1, "t")), protocol=2)
+    return data.replace(b"X\x04\0\0\0HERE", opcodes)
+
+
+HASHED_FOR_EVER = {
+    "a key whose parts are shared": b"}" + b")" + b"2\x86" * 60 + b"Ns",
+    "keys of one hash": b"}("
+    + b"".join(b"\x8a\x0e" + ((2**61 - 1) * i).to_bytes(14, "little") + b"N" for i in range(60_000))
+    + b"u",
+    "a deep key": b"})" + b"\x85" * 10**6 + b"Ns",
+}
+
+
+@pytest.mark.parametrize("opcodes", HASHED_FOR_EVER.values(), ids=HASHED_FOR_EVER)
+def test_keys_that_hang_or_crash_python_are_refused(opcodes: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rehearsal, "SECONDS", 0)
+    with pytest.raises(CorpusError, match=r"^m\.p keeps Python busy without an end, or nests values too deeply"):
+        load(table_with(opcodes))
+    assert load(pickle.dumps(table())) == [ROW], "the next file is read"
+
+
+def test_a_table_of_many_chunks_is_read_as_it_is() -> None:
+    rows = [("gru", i / 7, {f"x{i % 50}": "y" * 50, "n": i}, i, 1, "text8") for i in range(5000)]
+    for protocol in (0, 2, 4):
+        data = pickle.dumps(table(*rows), protocol=protocol)
+        assert len(data) > 2 * rehearsal.CHUNK and load(data) == rows
+
+
+def test_a_pickle_that_ends_within_a_value_is_refused() -> None:
+    data = pickle.dumps(table(*[ROW] * 5000), protocol=2)
+    for size in (1, 100, rehearsal.CHUNK, rehearsal.CHUNK + 1, len(data) - 1):
+        with pytest.raises(CorpusError, match=r"^m\.p is not a readable pickle"):
+            load(data[:size])

@@ -113,14 +113,14 @@ def read_task(text: str) -> str | TaskSpec:
     """
     if not text.endswith(".toml"):
         return text
-    import tomllib
-
+    from ..corpus import CorpusError
+    from ..corpus.toml_file import read_toml
     from ..recommend import TaskSpec
 
     try:
-        data = tomllib.loads(Path(text).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ValueError(f"The task's description {text} cannot be read: {error}.") from None
+        data = read_toml(Path(text))
+    except (FileNotFoundError, CorpusError) as error:
+        raise ValueError(f"The task's description cannot be read: {error}") from None
     return TaskSpec.from_dict({"name": Path(text).stem} | data)
 
 
