@@ -73,12 +73,11 @@ def measure(plan: BuildPlan) -> dict[str, dict[str, float]]:
     def report(step: str, what: str, share: float) -> None:
         if step not in begun:
             begun[step] = usage.look()
-        print(f"{time.monotonic() - begun[step][0]:8.1f} s, {step}: {what}, {share:.0%}", flush=True)
         if what == "done":
             wall, cpu = usage.look()
             peak = usage.peak / 2**20
             found[step] = {"wall": wall - begun[step][0], "cpu": cpu - begun[step][1], "peak_mib": peak}
-            print(f"{step}: {found[step]}", flush=True)
+            print(step, found[step], flush=True)
 
     build_models(plan, report)
     return found

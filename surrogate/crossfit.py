@@ -67,7 +67,7 @@ def predict_fold(
     settings: Settings,
     progress: Callable[[float], None] | None = None,
 ) -> tuple[Floats, Floats, Floats]:
-    """Fit on all rows but those of a mask, with one network, and return rank, loss and diverge of `HeldOut` for them."""
+    """Fit on all rows but those of a mask, with one network; return rank, loss and diverge of `HeldOut` for them."""
     single = replace(settings, network=replace(settings.network, members=1))
     seen = targets.take(~rows)
     rank, loss = fit_networks(matrix[~rows], seen, encoder, single, progress).predict(matrix[rows]).T
