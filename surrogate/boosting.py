@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,6 +21,8 @@ MODELS: Final = ("rank", "loss", "diverge", "spread")
 """rank: rank score (L2); loss: loss score (L2); diverge: probability to diverge (log loss); see `targets`. spread: size
 of the loss prediction's error (L1, so its median); see `calibration`."""
 SPREAD: Final = {"num_leaves": 15, "min_data_in_leaf": 100}
+MOST_RUNS: Final = 200_000
+"""Runs that one model is fitted on, at most; of more, so many are drawn at random."""
 Floats = NDArray[np.float64]
 
 
@@ -124,10 +126,23 @@ class Boosters:
         return np.asarray(self.models[name].predict(matrix))
 
 
-def fit_booster(name: str, matrix: Floats, target: Floats, encoder: Encoder, settings: Settings) -> lightgbm.Booster:
-    """Fit one of `MODELS` on a feature matrix of shape (n_runs, n_features) and a target of shape (n_runs,)."""
+def fit_booster(
+    name: str,
+    matrix: Floats,
+    target: Floats,
+    encoder: Encoder,
+    settings: Settings,
+    progress: Callable[[float], None] | None = None,
+) -> lightgbm.Booster:
+    """Fit one of `MODELS` on a feature matrix of shape (n_runs, n_features) and a target of shape (n_runs,).
+
+    Of more than `MOST_RUNS` runs it sees that many. `progress` is called with the share done after each round.
+    """
     import lightgbm
 
+    if len(matrix) > MOST_RUNS:
+        rows = draw_rows(len(matrix), MOST_RUNS, settings.seed)
+        matrix, target = matrix[rows], target[rows]
     data = lightgbm.Dataset(
         matrix,
         target,
@@ -135,7 +150,16 @@ def fit_booster(name: str, matrix: Floats, target: Floats, encoder: Encoder, set
         categorical_feature=encoder.categorical,
         params={"verbosity": -1},
     )
-    return lightgbm.train(settings.parameters(name), data, settings.rounds(name))
+    told = [] if progress is None else [lambda now: progress((now.iteration + 1) / now.end_iteration)]
+    return lightgbm.train(settings.parameters(name), data, settings.rounds(name), callbacks=told)
+
+
+def draw_rows(count: int, most: int, seed: int) -> NDArray[np.bool_]:
+    """Return a mask of shape (count,) of `most` rows drawn at random, or of all rows where there are no more."""
+    rows = np.full(count, count <= most)
+    if count > most:
+        rows[np.random.default_rng(seed).choice(count, most, replace=False)] = True
+    return rows
 
 
 def setup_folds(runs: pd.DataFrame, folds: int, seed: int) -> Iterator[NDArray[np.bool_]]:

@@ -7,14 +7,17 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
-import pandas as pd
+from numpy.typing import NDArray
 
 from ..features import Encoder
-from .boosting import Boosters, Floats, Settings, Targets, fit_booster, setup_folds
+from .boosting import Boosters, Floats, Settings, Targets, fit_booster
 from .predictors import fit_networks
 
+MOST_RUNS: Final = 100_000
+"""Runs that are cross-fitted, at most; of more, so many are drawn at random."""
 SMALLEST: Final = 0.01
 """Least predicted size of an error, in loss scores."""
+Rows = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -37,30 +40,39 @@ class HeldOut:
     spread: Floats
 
     @classmethod
-    def predict(
+    def join(
         cls,
-        runs: pd.DataFrame,
+        found: list[tuple[Floats, Floats, Floats]],
+        folds: list[Rows],
         matrix: Floats,
         targets: Targets,
         encoder: Encoder,
         settings: Settings,
-        progress: Callable[[float], None] | None = None,
     ) -> HeldOut:
-        """Fit on all folds but one, with one network each, and predict that one."""
-        folds = list(setup_folds(runs, settings.folds, settings.seed))
-        single = replace(settings, network=replace(settings.network, members=1))
-        rank, loss, diverge, spread = (np.empty(len(runs)) for _ in range(4))
-        for index, rows in enumerate(folds):
-            part = _part(progress, index, len(folds))
-            seen = targets.take(~rows)
-            networks = fit_networks(matrix[~rows], seen, encoder, single, part)
-            rank[rows], loss[rows] = networks.predict(matrix[rows]).T
-            trees = fit_booster("diverge", matrix[~rows], seen.diverge, encoder, settings)
-            diverge[rows] = trees.predict(matrix[rows])
+        """Put what `predict_fold` found in each fold together, and learn the size of its errors."""
+        rank, loss, diverge, spread = (np.empty(len(matrix)) for _ in range(4))
+        for rows, (ranks, losses, risks) in zip(folds, found, strict=True):
+            rank[rows], loss[rows], diverge[rows] = ranks, losses, risks
         error = np.abs(targets.loss - loss)
         for rows in folds:
             spread[rows] = predict_spread(fit_spread(matrix[~rows], error[~rows], encoder, settings), matrix[rows])
         return cls(rank, loss, diverge, spread)
+
+
+def predict_fold(
+    rows: Rows,
+    matrix: Floats,
+    targets: Targets,
+    encoder: Encoder,
+    settings: Settings,
+    progress: Callable[[float], None] | None = None,
+) -> tuple[Floats, Floats, Floats]:
+    """Fit on all rows but those of a mask, with one network; return rank, loss and diverge of `HeldOut` for them."""
+    single = replace(settings, network=replace(settings.network, members=1))
+    seen = targets.take(~rows)
+    rank, loss = fit_networks(matrix[~rows], seen, encoder, single, progress).predict(matrix[rows]).T
+    trees = fit_booster("diverge", matrix[~rows], seen.diverge, encoder, settings)
+    return rank, loss, np.asarray(trees.predict(matrix[rows]))
 
 
 def fit_spread(matrix: Floats, error: Floats, encoder: Encoder, settings: Settings) -> Boosters:
@@ -71,7 +83,3 @@ def fit_spread(matrix: Floats, error: Floats, encoder: Encoder, settings: Settin
 def predict_spread(boosters: Boosters, matrix: Floats) -> Floats:
     """Return the predicted size of each row's error, shape (n_rows,)."""
     return np.maximum(boosters.predict("spread", matrix), SMALLEST)
-
-
-def _part(progress: Callable[[float], None] | None, index: int, count: int) -> Callable[[float], None] | None:
-    return None if progress is None else lambda share: progress((index + share) / count)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pandas as pd
@@ -12,12 +13,20 @@ from numpy.typing import NDArray
 
 from ..features import Coverage, Encoder
 from ..features.encoder import Table
-from .boosting import Boosters, Floats, Settings, Targets
+from . import crossfit
+from .boosting import Boosters, Floats, Settings, Targets, draw_rows, fit_booster, setup_folds
 from .calibration import LEVELS, Calibration, Residuals, Steps
-from .crossfit import HeldOut, fit_spread, predict_spread
+from .crossfit import HeldOut, fit_spread, predict_fold, predict_spread
 from .noise import SeedNoise
-from .predictors import Predictors
+from .parts import Part, make_parts
+from .predictors import Predictors, fit_networks
 from .targets import LossScale, random_runs, rank_quantiles
+
+if TYPE_CHECKING:
+    import lightgbm
+
+SCORED: Final = ("rank", "loss", "diverge")
+"""The boosters that are fitted on targets, and not on other models' errors."""
 
 
 @dataclass(frozen=True)
@@ -77,17 +86,26 @@ class Surrogate:
         settings = settings or Settings()
         encoder, scale = Encoder.fit(runs), LossScale.fit(runs)
         matrix, targets = encoder.transform(runs), Targets.from_runs(runs, scale)
-        share = settings.folds / (settings.folds + settings.network.members)
-        calibrating, fitting = _stage(progress, "calibrating", 0, share), _stage(progress, "fitting", share, 1)
-        held_out = HeldOut.predict(runs, matrix, targets, encoder, settings, calibrating)
-        spread = fit_spread(matrix, np.abs(targets.loss - held_out.loss), encoder, settings)
-        predictors = Predictors.fit(matrix, targets, encoder, settings, fitting).with_spread(spread)
+        drawn = draw_rows(len(runs), crossfit.MOST_RUNS, settings.seed)
+        known, rows, goals = runs[drawn], matrix[drawn], targets.take(drawn)
+        folds = list(setup_folds(known, settings.folds, settings.seed))
+        parts = [
+            Part(settings.network.members, partial(fit_networks, matrix, targets, encoder, settings)),
+            *(Part(0.5, partial(_fit_booster, name, matrix, targets, encoder, settings)) for name in SCORED),
+            *(Part(1.0, partial(predict_fold, fold, rows, goals, encoder, settings)) for fold in folds),
+        ]
+        telling = None if progress is None else partial(progress, "fitting")
+        networks, *made = make_parts(parts, apart=not drawn.all(), progress=telling)
+        boosters = Boosters(dict(zip(SCORED, made, strict=False)))
+        held_out = HeldOut.join(made[len(SCORED) :], folds, rows, goals, encoder, settings)
+        spread = fit_spread(rows, np.abs(goals.loss - held_out.loss), encoder, settings)
+        predictors = Predictors(boosters, networks).with_spread(spread)
         return cls(
             encoder,
             Coverage.from_runs(runs, encoder.hyperparameters),
             predictors,
             scale,
-            _calibrate(runs, targets, held_out),
+            _calibrate(known, goals, held_out),
             SeedNoise.fit(runs, targets.loss),
             settings,
             corpus or {},
@@ -179,8 +197,12 @@ def _calibrate(runs: pd.DataFrame, targets: Targets, held_out: HeldOut) -> Calib
     )
 
 
-def _stage(
-    progress: Callable[[str, float], None] | None, what: str, start: float, end: float
-) -> Callable[[float], None] | None:
-    """Return a progress function of the share of one stage."""
-    return None if progress is None else lambda share: progress(what, start + share * (end - start))
+def _fit_booster(
+    name: str,
+    matrix: Floats,
+    targets: Targets,
+    encoder: Encoder,
+    settings: Settings,
+    progress: Callable[[float], None] | None,
+) -> lightgbm.Booster:
+    return fit_booster(name, matrix, getattr(targets, name), encoder, settings, progress)

@@ -1,0 +1,68 @@
+"""Fits of many runs: in several processes, calibrated and their trees grown on as many runs as they need."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from rnn_warmstart.features import Encoder
+from rnn_warmstart.surrogate import NetworkSettings, Settings, Surrogate, boosting, crossfit, model
+from rnn_warmstart.surrogate.boosting import Targets, draw_rows, fit_booster
+from rnn_warmstart.surrogate.storage import save_surrogate
+from rnn_warmstart.surrogate.targets import LossScale
+
+QUICK = NetworkSettings(units=16, layers=2, members=1, epochs=4)
+SETTINGS = Settings(trees=10, diverge_trees=5, spread_trees=5, folds=2, network=QUICK)
+
+
+def fitted(runs: pd.DataFrame, folder: Path) -> tuple[dict[str, bytes], list[float]]:
+    """Return the files of a surrogate of these runs, and the shares that were reported while it was fitted."""
+    shares: list[float] = []
+    save_surrogate(Surrogate.fit(runs, SETTINGS, progress=lambda what, share: shares.append(share)), folder)
+    return {path.name: path.read_bytes() for path in folder.iterdir()}, shares
+
+
+@pytest.fixture(scope="module")
+def all_runs(runs: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    return fitted(runs, tmp_path_factory.mktemp("all"))[0]
+
+
+def test_many_runs_are_fitted_in_other_processes_to_the_same_bytes(
+    runs: pd.DataFrame, all_runs: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(crossfit, "MOST_RUNS", len(runs) // 2)
+    apart, shares = fitted(runs, tmp_path / "apart")
+    assert len(shares) == 1 + 3 + 2  # a report for each part: networks, trees, folds
+    assert shares == sorted(shares) and shares[-1] == pytest.approx(1)
+
+    def make_here(parts: Any, apart: bool, progress: Any) -> list[Any]:
+        assert apart
+        return real(parts, False, progress)
+
+    real = model.make_parts
+    monkeypatch.setattr(model, "make_parts", make_here)
+    here, shares = fitted(runs, tmp_path / "here")
+    assert len(shares) > 6 and shares == sorted(shares) and shares[-1] == pytest.approx(1)
+    assert here == apart
+    changed = {name for name in all_runs if all_runs[name] != apart[name]}
+    assert changed == {"surrogate.json", "spread.txt", "registry.json"}  # what calibration learns from the drawn half
+
+
+def test_trees_see_no_more_runs_than_they_need(runs: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder, target = Encoder.fit(runs), Targets.from_runs(runs, LossScale.fit(runs)).rank
+    matrix, most = encoder.transform(runs), len(runs) // 3
+    drawn = draw_rows(len(runs), most, SETTINGS.seed)
+    some = fit_booster("rank", matrix[drawn], target[drawn], encoder, SETTINGS)
+    assert some.model_to_string() != fit_booster("rank", matrix, target, encoder, SETTINGS).model_to_string()
+    monkeypatch.setattr(boosting, "MOST_RUNS", most)
+    assert some.model_to_string() == fit_booster("rank", matrix, target, encoder, SETTINGS).model_to_string()
+
+
+def test_rows_are_drawn_evenly_and_the_same_for_a_seed() -> None:
+    assert draw_rows(10, 10, 0).all() and draw_rows(3, 10, 0).all()
+    first = draw_rows(10_000, 4_000, 0)
+    assert first.sum() == 4_000 and 1_850 < first[:5_000].sum() < 2_150  # 2,000 are expected, give or take 25
+    assert np.array_equal(first, draw_rows(10_000, 4_000, 0)) and not np.array_equal(first, draw_rows(10_000, 4_000, 1))
