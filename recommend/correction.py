@@ -195,7 +195,9 @@ class Correction:
     @property
     def doubt(self) -> float:
         """The probability that the prior says nothing: of w = 0, given the trials."""
-        return float(sum(share for share, item in zip(self.probabilities, self.members, strict=True) if not item.weight))
+        return float(
+            sum(share for share, item in zip(self.probabilities, self.members, strict=True) if not item.weight)
+        )
 
     def mean(self, points: Floats, prior: Floats) -> Floats:
         """Return the corrected scores of encoded points, shape (m,); `prior` holds the surrogate's, same shape."""
