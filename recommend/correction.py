@@ -16,7 +16,7 @@ With C = v K + NOISE^2 I and u = w m, integrating over a flat b leaves P = C^-1 
 
 which is largest where (n - 1) / h - h z'Pz + z'Pu = 0. Every weight with every kernel is one *member*; members are
 weighed by that likelihood and by `BELIEF` (Bayesian model averaging). So the prior counts fully without trials, and the
-less the less it agrees with them; that is the safeguard against a misleading one.
+less the less it agrees with them. The probability of w = 0 is the *doubt*, with which a search lets go of the prior.
 """
 
 from __future__ import annotations
@@ -192,13 +192,12 @@ class Correction:
         """How far the prior is believed, 0 to 1: the mean of w given the trials."""
         return float(sum(share * item.weight for share, item in zip(self.probabilities, self.members, strict=True)))
 
-    def at(self, weight: float) -> Correction:
-        """Keep the members with a weight of the prior."""
-        kept = [index for index, item in enumerate(self.members) if item.weight == weight]
-        shares = self.probabilities[kept]
-        total = shares.sum()
-        shares = shares / total if total > 0 else np.full(len(kept), 1 / len(kept))
-        return Correction(tuple(self.members[index] for index in kept), shares, self.points, self.prior)
+    @property
+    def doubt(self) -> float:
+        """The probability that the prior says nothing: of w = 0, given the trials."""
+        return float(
+            sum(share for share, item in zip(self.probabilities, self.members, strict=True) if not item.weight)
+        )
 
     def mean(self, points: Floats, prior: Floats) -> Floats:
         """Return the corrected scores of encoded points, shape (m,); `prior` holds the surrogate's, same shape."""

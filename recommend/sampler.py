@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution
-from optuna.samplers import BaseSampler
+from optuna.samplers import BaseSampler, TPESampler
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
@@ -35,10 +35,10 @@ LATEST: Final = 200
 """Trials that the correction learns from: so many of the latest, and as many of the best before them."""
 SILENT: Final = 8
 """At most so many of the trials that are being asked for at the same moment are guessed."""
-PROBE: Final = 8
-"""Of the first trials that the sampler chooses, one in so many does without the prior."""
-PROBED: Final = 32
-"""The number of trials from which on no trial is a probe."""
+BELIEVED: Final = 5
+"""So many trials at first the prior is believed, unless more were enqueued."""
+PROBES: Final = (0, 3)
+"""Which of the trials thereafter are chosen without the prior in any case."""
 
 _log = logging.getLogger(__name__)
 
@@ -86,9 +86,14 @@ class WarmSampler(BaseSampler):
     For each trial, candidates around the best points that the prior knows, around the best trials, and at random are
     judged by their expected improvement under the prior and a Gaussian process that has learned from the trials where
     it errs (see `correction`). The weight of the prior is learned too: it counts fully at first, and no longer where
-    the trials contradict it. Trials number 7, 15, 23 and 31 are chosen without the prior, as only such a trial can tell
-    when all that the prior likes is bad. Failed and pruned trials count as worse than all others; trials that run, or
-    wait in the queue, keep others away from where they are.
+    the trials contradict it. Failed and pruned trials count as worse than all others; trials that run, or wait in the
+    queue, keep others away from where they are.
+
+    Safeguard: each trial is left to Optuna's ``TPESampler`` with the probability, given the trials so far, that the
+    prior says nothing (`Correction.doubt`): where the prior is good that is soon one in many, where it misleads nearly
+    all. The first five trials, and all that are enqueued, come before; of those that follow the first and the fourth are
+    TPE's in any case, which as long as there are fewer than ten draws at random: only such a trial can tell when all
+    that the prior likes is bad.
 
     Suggestions depend on the seed, the trial's number and the trials that the storage holds, on nothing else: a study
     that is interrupted and goes on continues the same, and workers on one storage need no seeds of their own.
@@ -185,7 +190,12 @@ class WarmSampler(BaseSampler):
         cube = Cube(space)
         pool, evidence = self._pool(cube), _evidence(study, trial, cube)
         search = _Search(self.prior, cube, pool, evidence, held)
-        return cube.parameters(search.best(rng, probe=_is_probe(trial.number))) | dict(held)
+        place = _place(study, trial)
+        if place in PROBES or (place >= 0 and rng.random() < search.doubt):
+            cold = _cold(study, trial, space, int(rng.integers(2**32))) | dict(held)
+            if search.is_new(cold):
+                return cold
+        return cube.parameters(search.best(rng)) | dict(held)
 
     def _pool(self, cube: Cube) -> Pool:
         with self._lock:  # threads of one study would all do the same work
@@ -220,18 +230,26 @@ class _Search:
             self._encode(evidence.units), self._score(evidence.units), evidence.losses, pool.scales
         )
 
-    def best(self, rng: np.random.Generator, probe: bool) -> Floats:
-        """Return the point of the highest expected improvement; a probe does without the prior."""
-        correction = self._correction.at(0.0) if probe else self._correction
+    @property
+    def doubt(self) -> float:
+        """The probability that the prior says nothing."""
+        return self._correction.doubt
+
+    def is_new(self, params: Mapping[str, Any]) -> bool:
+        """Return whether no trial has tried, or will have tried, these parameters."""
+        return bool(self._untried(self._cube.units([params]))[0])
+
+    def best(self, rng: np.random.Generator) -> Floats:
+        """Return the point of the highest expected improvement."""
         units, prior = self._starts()
         for _ in range(self._evidence.silent):  # what others, who ask at this moment, will probably take
-            taken = int(np.argmax(self._improvement(correction, units, prior)))
+            taken = int(np.argmax(self._improvement(units, prior)))
             self._await(units[taken], prior[taken])
-        order = np.argsort(-self._improvement(correction, units, prior), kind="stable")[:STARTS]
+        order = np.argsort(-self._improvement(units, prior), kind="stable")[:STARTS]
         trials = self._evidence.units[np.argsort(self._evidence.losses, kind="stable")[:STARTS]]
         candidates = self._hold(_around(np.vstack([units[order], trials]), self._free(), rng))
         candidates = candidates[self._new(candidates)]
-        gains = self._improvement(correction, candidates, self._score(candidates))
+        gains = self._improvement(candidates, self._score(candidates))
         return np.asarray(candidates[int(np.argmax(gains))])
 
     def _free(self) -> list[int]:
@@ -250,8 +268,9 @@ class _Search:
         self._pending = np.vstack([self._pending, unit])
         self._pending_prior = np.append(self._pending_prior, prior)
 
-    def _improvement(self, correction: Correction, units: Floats, prior: Floats) -> Floats:
-        return correction.improvement(self._encode(units), prior, self._encode(self._pending), self._pending_prior)
+    def _improvement(self, units: Floats, prior: Floats) -> Floats:
+        pending = self._encode(self._pending)
+        return self._correction.improvement(self._encode(units), prior, pending, self._pending_prior)
 
     def _encode(self, units: Floats) -> Floats:
         return encode(units, self._cube.sizes)
@@ -266,9 +285,12 @@ class _Search:
 
     def _new(self, units: Floats) -> NDArray[np.bool_]:
         """Return which points no trial has tried, or will have tried; all of them, if there is no such point."""
-        seen = set(self._values(np.vstack([self._evidence.units, self._evidence.pending])))
-        new = np.array([values not in seen for values in self._values(units)])
+        new = self._untried(units)
         return new if new.any() else ~new
+
+    def _untried(self, units: Floats) -> NDArray[np.bool_]:
+        seen = set(self._values(np.vstack([self._evidence.units, self._evidence.pending])))
+        return np.array([values not in seen for values in self._values(units)])
 
     def _values(self, units: Floats) -> list[tuple[Any, ...]]:
         return list(zip(*self._cube.columns(units).values(), strict=True))
@@ -284,8 +306,26 @@ def _around(starts: Floats, axes: list[int], rng: np.random.Generator) -> Floats
     return np.asarray(1 - np.abs(1 - np.abs(points) % 2))
 
 
-def _is_probe(number: int) -> bool:
-    return number % PROBE == PROBE - 1 and number < PROBED
+def _place(study: Study, trial: FrozenTrial) -> int:
+    """Return how many trials have begun since the prior had to be believed; negative as long as it has to."""
+    enqueued = sum(bool(_queued(other)) for other in study.get_trials(deepcopy=False))
+    return trial.number - max(BELIEVED, enqueued)
+
+
+def _cold(study: Study, trial: FrozenTrial, space: Mapping[str, BaseDistribution], seed: int) -> dict[str, Any]:
+    """Return what Optuna's TPE chooses, by its defaults, from all trials so far."""
+    together = TPESampler(seed=seed)
+    known = {
+        name: distribution
+        for name, distribution in together.infer_relative_search_space(study, trial).items()
+        if space.get(name) == distribution
+    }
+    chosen = together.sample_relative(study, trial, known)
+    alone = TPESampler(seed=seed, multivariate=False)  # the default would log a line for each such parameter
+    return {
+        name: chosen[name] if name in chosen else alone.sample_independent(study, trial, name, distribution)
+        for name, distribution in space.items()
+    }
 
 
 def _evidence(study: Study, trial: FrozenTrial, cube: Cube) -> Evidence:
