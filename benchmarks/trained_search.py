@@ -322,7 +322,8 @@ def main() -> None:
 def told(plan: Plan, results: list[dict[str, Any]]) -> dict[str, Any]:
     """Return what is written."""
     return {"provenance": provenance(load_builtin(), 0), "plan": plan.name, "steps": plan.steps,
-            "seeds": len(plan.seeds), "summary": summarise(results, list(plan.searches)), "setups": results}  # fmt: skip
+            "seeds": len(plan.seeds),
+            "summary": summarise(results, list(plan.searches)), "setups": results}  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -64,6 +64,7 @@ def write_card(surrogate: Surrogate) -> str:
     """Return the model card: what the models are, on what they were fitted, what was measured where."""
     corpus, settings, network = surrogate.corpus, surrogate.settings, surrogate.settings.network
     grown, judged = (_drawn(corpus["rows"], most) for most in (boosting.MOST_RUNS, crossfit.MOST_RUNS))
+    epochs = count_epochs(corpus["rows"], network)
     return f"""# Model card
 
 Gradient-boosted trees (LightGBM) and multilayer perceptrons that predict the outcome of an RNN training run from its
@@ -75,7 +76,7 @@ configuration and setup.
 | features | {len(surrogate.encoder.features)}, listed in surrogate.json |
 | trees | {settings.trees} for rank and loss, {settings.diverge_trees} for divergence, {settings.spread_trees} for the \
 size of errors{grown} |
-| networks | {network.members} of {network.layers} layers of {network.units} units, {count_epochs(corpus["rows"], network)} epochs |
+| networks | {network.members} of {network.layers} layers of {network.units} units, {epochs} epochs |
 | seed | {settings.seed} |
 
 ## Models and targets
@@ -99,10 +100,9 @@ and splits of the trees are compared by `python benchmarks/surrogate_choices.py`
 ## Calibration
 
 On cross-fitted predictions{judged} ({settings.folds} folds, no setup in two of them): conformal intervals from \
-errors in units
-of their predicted size, by task and predicted level; isotonic regression for the expected rank among random
-configurations and for the risk to diverge. What held-out setups, tasks, architectures, sizes, depths and lengths give
-is in `benchmarks/results/protocol.md` too.
+errors in units of their predicted size, by task and predicted level; isotonic regression for the expected rank among \
+random configurations and for the risk to diverge. What held-out setups, tasks, architectures, sizes, depths and \
+lengths give is in `benchmarks/results/protocol.md` too.
 
 ## Limits
 

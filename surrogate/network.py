@@ -30,7 +30,7 @@ FINE: Final = 32
 """Parts of a bin that targets are rounded to."""
 CHUNK: Final = 512
 """Rows that are predicted at a time, so that a layer stays in the cache."""
-MOST_ROWS: Final = 5_000_000
+MOST_ROWS: Final = 3_000_000
 """Runs that one network sees in all its epochs, at most: many runs need fewer epochs (`count_epochs`)."""
 Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
