@@ -51,9 +51,9 @@ def in_turn(ways: tuple[Callable[[], object], Callable[[], object]], rounds: int
     return statistics.median(seconds[0]), statistics.median(seconds[1])
 
 
-def python(code: str, interpreter: str = sys.executable) -> Callable[[], object]:
+def python(code: str) -> Callable[[], object]:
     """Return a way to run code in a fresh interpreter."""
-    return lambda: subprocess.run([interpreter, "-c", code], check=True, capture_output=True)
+    return lambda: subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 
 
 def encoded(surrogate: Surrogate, benchmark: Benchmark, frame: pd.DataFrame) -> np.ndarray:

@@ -530,6 +530,11 @@ def test_the_frame_has_the_documented_columns(toy):
     assert frame.loc[1, "low"] == toy[0].interval[0]
 
 
+def test_no_parameter_hides_a_column_of_the_frame(toy):
+    with pytest.raises(ValueError, match=r"called predicted_loss, low, .*, gain; give gain other names\."):
+        toy.export("pandas", names={"lr_init": "gain"})
+
+
 def test_the_documents_say_the_same(toy):
     told = json.loads(toy.export("json").text)
     assert yaml.safe_load(toy.export("yaml").text) == told
