@@ -9,9 +9,8 @@ from typing import Final
 
 from ..corpus import Corpus, write_parquet
 from ..corpus.atomic import write_atomically
-from . import boosting, crossfit
 from .boosting import Settings
-from .model import Surrogate
+from .model import CALIBRATING, GROWING, Surrogate
 from .network import count_epochs
 from .storage import RUNS, save_surrogate
 
@@ -63,7 +62,7 @@ def fit_folder(
 def write_card(surrogate: Surrogate) -> str:
     """Return the model card: what the models are, on what they were fitted, what was measured where."""
     corpus, settings, network = surrogate.corpus, surrogate.settings, surrogate.settings.network
-    grown, judged = (_drawn(corpus["rows"], most) for most in (boosting.MOST_RUNS, crossfit.MOST_RUNS))
+    grown, judged = (_drawn(corpus["rows"], most) for most in (GROWING, CALIBRATING))
     return f"""# Model card
 
 Gradient-boosted trees (LightGBM) and multilayer perceptrons that predict the outcome of an RNN training run from its
@@ -75,7 +74,8 @@ configuration and setup.
 | features | {len(surrogate.encoder.features)}, listed in surrogate.json |
 | trees | {settings.trees} for rank and loss, {settings.diverge_trees} for divergence, {settings.spread_trees} for the \
 size of errors{grown} |
-| networks | {network.members} of {network.layers} layers of {network.units} units, {count_epochs(corpus["rows"], network)} epochs |
+| networks | {network.members} of {network.layers} layers of {network.units} units, \
+{count_epochs(corpus["rows"], network)} epochs |
 | seed | {settings.seed} |
 
 ## Models and targets
