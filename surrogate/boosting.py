@@ -21,8 +21,6 @@ MODELS: Final = ("rank", "loss", "diverge", "spread")
 """rank: rank score (L2); loss: loss score (L2); diverge: probability to diverge (log loss); see `targets`. spread: size
 of the loss prediction's error (L1, so its median); see `calibration`."""
 SPREAD: Final = {"num_leaves": 15, "min_data_in_leaf": 100}
-MOST_RUNS: Final = 200_000
-"""Runs that one model is fitted on, at most; of more, so many are drawn at random."""
 Floats = NDArray[np.float64]
 
 
@@ -136,13 +134,10 @@ def fit_booster(
 ) -> lightgbm.Booster:
     """Fit one of `MODELS` on a feature matrix of shape (n_runs, n_features) and a target of shape (n_runs,).
 
-    Of more than `MOST_RUNS` runs it sees that many. `progress` is called with the share done after each round.
+    `progress` is called with the share done, 0 to 1, after each round.
     """
     import lightgbm
 
-    if len(matrix) > MOST_RUNS:
-        rows = draw_rows(len(matrix), MOST_RUNS, settings.seed)
-        matrix, target = matrix[rows], target[rows]
     data = lightgbm.Dataset(
         matrix,
         target,

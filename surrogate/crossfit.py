@@ -13,8 +13,6 @@ from ..features import Encoder
 from .boosting import Boosters, Floats, Settings, Targets, fit_booster
 from .predictors import fit_networks
 
-MOST_RUNS: Final = 100_000
-"""Runs that are cross-fitted, at most; of more, so many are drawn at random."""
 SMALLEST: Final = 0.01
 """Least predicted size of an error, in loss scores."""
 Rows = NDArray[np.bool_]

@@ -9,9 +9,8 @@ from typing import Final
 
 from ..corpus import Corpus, write_parquet
 from ..corpus.atomic import write_atomically
-from . import boosting, crossfit
 from .boosting import Settings
-from .model import Surrogate
+from .model import CALIBRATING, GROWING, Surrogate
 from .network import count_epochs
 from .storage import RUNS, save_surrogate
 
@@ -63,7 +62,7 @@ def fit_folder(
 def write_card(surrogate: Surrogate) -> str:
     """Return the model card: what the models are, on what they were fitted, what was measured where."""
     corpus, settings, network = surrogate.corpus, surrogate.settings, surrogate.settings.network
-    grown, judged = (_drawn(corpus["rows"], most) for most in (boosting.MOST_RUNS, crossfit.MOST_RUNS))
+    grown, judged = (_drawn(corpus["rows"], most) for most in (GROWING, CALIBRATING))
     epochs = count_epochs(corpus["rows"], network)
     return f"""# Model card
 

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from ..features import Coverage, Encoder
 from ..features.encoder import Table
-from . import crossfit
 from .boosting import Boosters, Floats, Settings, Targets, draw_rows, fit_booster, setup_folds
 from .calibration import LEVELS, Calibration, Residuals, Steps
 from .crossfit import HeldOut, fit_spread, predict_fold, predict_spread
@@ -27,6 +26,10 @@ if TYPE_CHECKING:
 
 SCORED: Final = ("rank", "loss", "diverge")
 """The boosters that are fitted on targets, and not on other models' errors."""
+CALIBRATING: Final = 100_000
+"""Runs that are cross-fitted, at most; of more, so many are drawn at random, and other processes help."""
+GROWING: Final = 200_000
+"""Runs that trees are fitted on, at most; of more, so many are drawn at random."""
 
 
 @dataclass(frozen=True)
@@ -86,16 +89,20 @@ class Surrogate:
         settings = settings or Settings()
         encoder, scale = Encoder.fit(runs), LossScale.fit(runs)
         matrix, targets = encoder.transform(runs), Targets.from_runs(runs, scale)
-        drawn = draw_rows(len(runs), crossfit.MOST_RUNS, settings.seed)
+        many, seed = len(runs) > CALIBRATING, settings.seed
+        grown, drawn = (draw_rows(len(runs), most, seed) for most in (GROWING, CALIBRATING))
         known, rows, goals = runs[drawn], matrix[drawn], targets.take(drawn)
-        folds = list(setup_folds(known, settings.folds, settings.seed))
+        folds = list(setup_folds(known, settings.folds, seed))
+        trees = partial(_fit_booster, matrix[grown], targets.take(grown), encoder, settings)
+        inputs = matrix.astype(np.float32) if many else matrix  # half the memory; networks compute in float32 anyway
+        del matrix
         parts = [
-            Part(settings.network.members, partial(fit_networks, matrix, targets, encoder, settings)),
-            *(Part(0.5, partial(_fit_booster, name, matrix, targets, encoder, settings)) for name in SCORED),
+            Part(settings.network.members, partial(fit_networks, inputs, targets, encoder, settings)),
+            *(Part(0.5, partial(trees, name)) for name in SCORED),
             *(Part(1.0, partial(predict_fold, fold, rows, goals, encoder, settings)) for fold in folds),
         ]
         telling = None if progress is None else partial(progress, "fitting")
-        networks, *made = make_parts(parts, apart=not drawn.all(), progress=telling)
+        networks, *made = make_parts(parts, apart=many, progress=telling)
         boosters = Boosters(dict(zip(SCORED, made, strict=False)))
         held_out = HeldOut.join(made[len(SCORED) :], folds, rows, goals, encoder, settings)
         spread = fit_spread(rows, np.abs(goals.loss - held_out.loss), encoder, settings)
@@ -198,11 +205,11 @@ def _calibrate(runs: pd.DataFrame, targets: Targets, held_out: HeldOut) -> Calib
 
 
 def _fit_booster(
-    name: str,
     matrix: Floats,
     targets: Targets,
     encoder: Encoder,
     settings: Settings,
+    name: str,
     progress: Callable[[float], None] | None,
 ) -> lightgbm.Booster:
     return fit_booster(name, matrix, getattr(targets, name), encoder, settings, progress)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from rnn_warmstart.features import Encoder
-from rnn_warmstart.surrogate import NetworkSettings, Settings, Surrogate, boosting, crossfit, model
+from rnn_warmstart.surrogate import NetworkSettings, Settings, Surrogate, model
 from rnn_warmstart.surrogate.boosting import Targets, draw_rows, fit_booster
 from rnn_warmstart.surrogate.storage import save_surrogate
 from rnn_warmstart.surrogate.targets import LossScale
@@ -33,7 +33,7 @@ def all_runs(runs: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> di
 def test_many_runs_are_fitted_in_other_processes_to_the_same_bytes(
     runs: pd.DataFrame, all_runs: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(crossfit, "MOST_RUNS", len(runs) // 2)
+    monkeypatch.setattr(model, "CALIBRATING", len(runs) // 2)
     apart, shares = fitted(runs, tmp_path / "apart")
     assert len(shares) == 1 + 3 + 2  # a report for each part: networks, trees, folds
     assert shares == sorted(shares) and shares[-1] == pytest.approx(1)
@@ -48,17 +48,21 @@ def test_many_runs_are_fitted_in_other_processes_to_the_same_bytes(
     assert len(shares) > 6 and shares == sorted(shares) and shares[-1] == pytest.approx(1)
     assert here == apart
     changed = {name for name in all_runs if all_runs[name] != apart[name]}
-    assert changed == {"surrogate.json", "spread.txt", "registry.json"}  # what calibration learns from the drawn half
+    # what calibration learns from the drawn half, and networks that see their inputs as float32
+    assert changed == {"surrogate.json", "spread.txt", "networks.npy", "registry.json"}
 
 
-def test_trees_see_no_more_runs_than_they_need(runs: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_trees_see_no_more_runs_than_they_need(
+    runs: pd.DataFrame, all_runs: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model, "GROWING", len(runs) // 3)
+    found, _ = fitted(runs, tmp_path)
+    changed = {name for name in all_runs if all_runs[name] != found[name]}
+    assert changed == {"rank.txt", "loss.txt", "diverge.txt", "registry.json"}
+    rows = draw_rows(len(runs), len(runs) // 3, SETTINGS.seed)
     encoder, target = Encoder.fit(runs), Targets.from_runs(runs, LossScale.fit(runs)).rank
-    matrix, most = encoder.transform(runs), len(runs) // 3
-    drawn = draw_rows(len(runs), most, SETTINGS.seed)
-    some = fit_booster("rank", matrix[drawn], target[drawn], encoder, SETTINGS)
-    assert some.model_to_string() != fit_booster("rank", matrix, target, encoder, SETTINGS).model_to_string()
-    monkeypatch.setattr(boosting, "MOST_RUNS", most)
-    assert some.model_to_string() == fit_booster("rank", matrix, target, encoder, SETTINGS).model_to_string()
+    own = fit_booster("rank", encoder.transform(runs)[rows], target[rows], encoder, SETTINGS)
+    assert found["rank.txt"] == own.model_to_string().encode()
 
 
 def test_rows_are_drawn_evenly_and_the_same_for_a_seed() -> None:
