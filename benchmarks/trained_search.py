@@ -321,9 +321,9 @@ def main() -> None:
 
 def told(plan: Plan, results: list[dict[str, Any]]) -> dict[str, Any]:
     """Return what is written."""
+    summary = summarise(results, list(plan.searches))
     return {"provenance": provenance(load_builtin(), 0), "plan": plan.name, "steps": plan.steps,
-            "seeds": len(plan.seeds),
-            "summary": summarise(results, list(plan.searches)), "setups": results}  # fmt: skip
+            "seeds": len(plan.seeds), "summary": summary, "setups": results}  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -91,8 +91,8 @@ class WarmSampler(BaseSampler):
 
     Safeguard: each trial is left to Optuna's ``TPESampler`` with the probability, given the trials so far, that the
     prior says nothing (`Correction.doubt`): where the prior is good that is soon one in many, where it misleads nearly
-    all. The first five trials, and all that are enqueued, come before; of those that follow the first and the fourth
-    are TPE's in any case, which as long as there are fewer than ten draws at random: only such a trial can tell when
+    all. The first five trials, and all that are enqueued, come before. Of those that follow, the first and the fourth
+    are TPE's in any case, which draws at random as long as there are fewer than ten: only such a trial can tell when
     all that the prior likes is bad.
 
     Suggestions depend on the seed, the trial's number and the trials that the storage holds, on nothing else: a study

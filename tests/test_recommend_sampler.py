@@ -110,14 +110,14 @@ def test_a_pickled_sampler_suggests_the_same():
     assert [trial.params for trial in studies[0].trials] == [trial.params for trial in studies[1].trials]
 
 
-def final_weight(study, prior):
-    """How far the trials leave the prior believed."""
+def correction_of(study, prior):
+    """What the trials say against the prior."""
     cube = Cube(SPACE)
     units = cube.units([trial.params for trial in study.trials])
     judge = lambda points: prior.score(cube.columns(points), len(points))  # noqa: E731
     scales = kernel_scales(judge, cube.sizes, np.random.default_rng(0))
     values = np.array([trial.value for trial in study.trials])
-    return Correction.fit(encode(units, cube.sizes), judge(units), values, scales).weight
+    return Correction.fit(encode(units, cube.sizes), judge(units), values, scales)
 
 
 def test_a_misleading_prior_fades_and_a_true_one_stays():
@@ -125,9 +125,53 @@ def test_a_misleading_prior_fades_and_a_true_one_stays():
     good, bad = study_with(right), study_with(wrong)
     for study in (good, bad):
         study.optimize(bowl, n_trials=30)
-    assert final_weight(good, right) > 2 * final_weight(bad, wrong) and final_weight(bad, wrong) < 0.2
+    kept, lost = correction_of(good, right), correction_of(bad, wrong)
+    assert kept.weight > 0.5 > 0.2 > lost.weight and kept.doubt < 0.1 < 0.8 < lost.doubt
     early, late = ([abs(trial.params["x"] - 0.7) for trial in part] for part in (bad.trials[:4], bad.trials[-10:]))
     assert min(early) > 0.25 and np.median(late) < 0.15
+
+
+def test_a_misled_search_ends_no_worse_than_a_cold_one():
+    """Six seeds each. The misled search has lost its first five trials, so it gets five more than TPE."""
+
+    def rugged(trial):
+        params = suggest(trial)
+        return (params["x"] - 0.7) ** 2 + 0.02 * abs(np.log10(params["rate"]) + 2) + 0.02 * (params["width"] != 3)
+
+    ends = {"misled": [], "cold": []}
+    for seed in range(6):
+        misled = study_with(Bowl(at=0.7, sign=-1.0), seed)
+        misled.optimize(rugged, n_trials=30)
+        cold = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=seed))
+        cold.optimize(rugged, n_trials=25)
+        ends["misled"].append(misled.best_value)
+        ends["cold"].append(cold.best_value)
+        assert min(trial.value for trial in misled.trials[:5]) > 10 * misled.best_value
+    misled, cold = (np.array(values) for values in ends.values())
+    error = (misled - cold).std(ddof=1) / np.sqrt(len(cold))
+    assert (misled - cold).mean() < error
+
+
+@pytest.mark.parametrize("enqueued", [0, 2, 6])
+def test_two_early_trials_ask_no_prior(enqueued):
+    """After the first five, or more if more were enqueued, the first and the fourth are the same whatever the prior."""
+    found = []
+    for at in (0.2, 0.8):
+        study = study_with(Bowl(at=at))
+        for number in range(enqueued):
+            study.enqueue_trial({"x": number / 10})
+        study.optimize(lambda trial: suggest(trial)["width"], n_trials=12)
+        found.append([trial.params for trial in study.trials])
+    first = max(5, enqueued)
+    same = [number for number, (one, other) in enumerate(zip(*found, strict=True)) if one == other]
+    assert {first, first + 3} <= set(same) and not set(same) & set(range(enqueued, first))
+
+
+def test_a_prior_that_is_right_is_seldom_left():
+    """Near what the prior says is best: 25 of the 30 trials that follow the first two probes, at the least."""
+    study = study_with(Bowl(at=0.7))
+    study.optimize(bowl, n_trials=39)
+    assert sum(abs(trial.params["x"] - 0.7) < 0.2 for trial in study.trials[9:]) >= 25
 
 
 def test_without_a_prior_it_searches_all_the_same():
@@ -298,27 +342,29 @@ def test_the_weight_falls_the_worse_the_prior_agrees():
     rng = np.random.default_rng(1)
     truth, noise = rng.standard_normal(25), rng.standard_normal(25)
     points = rng.random((25, 6))
-    weights = [
-        Correction.fit(points, share * truth + (1 - abs(share)) * noise, truth, [np.ones(6)]).weight
+    fitted = [
+        Correction.fit(points, share * truth + (1 - abs(share)) * noise, truth, [np.ones(6)])
         for share in (1.0, 0.5, 0.0, -1.0)
     ]
+    weights, doubts = [item.weight for item in fitted], [item.doubt for item in fitted]
     assert weights == sorted(weights, reverse=True) and weights[0] > 0.75 and weights[-1] < 0.15
+    assert doubts == sorted(doubts) and doubts[0] < 0.05 and doubts[-1] > 0.8
 
 
 def test_without_trials_the_prior_is_all():
     points, prior = np.random.default_rng(2).random((5, 3)), np.arange(5.0)
     empty = Correction.fit(np.zeros((0, 3)), np.zeros(0), np.zeros(0), [np.ones(3)])
-    assert empty.at(1.0).mean(points, prior).tolist() == prior.tolist()
-    gains = empty.at(1.0).improvement(points, prior, np.zeros((0, 3)), np.zeros(0))
-    assert gains.argmax() == 0
+    np.testing.assert_allclose(empty.mean(points, prior), empty.weight * prior)
+    gains = empty.improvement(points, prior, np.zeros((0, 3)), np.zeros(0))
+    assert gains.argmax() == 0 and empty.doubt == pytest.approx(0.1)
 
 
 def test_the_expected_improvement_is_that_of_draws():
     rng = np.random.default_rng(3)
     points, prior = rng.random((6, 2)), rng.standard_normal(6)
-    fitted = Correction.fit(points, prior, rng.standard_normal(6), [np.ones(2)]).at(0.5)
+    member = Member.fit(0.5, np.ones(2), points, prior, normal_scores(rng.standard_normal(6)))
+    fitted = Correction((member,), np.ones(1), points, prior)
     asked, asked_prior = rng.random((4, 2)), rng.standard_normal(4)
-    (member,) = fitted.members
     draws = member.mean(asked, asked_prior) + member.deviation(asked, np.zeros((0, 2))) * rng.standard_normal(
         (200_000, 4)
     )
