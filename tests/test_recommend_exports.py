@@ -516,6 +516,7 @@ def test_wandb_has_no_points_and_says_so(toy):
     assert "l2_decay" not in made.probabilities
     assert [text.split(":")[0] for text in made.dropped] == [
         "optimizer_logit_momentum exists only where optimizer is 'Momentum'",
+        "train_steps is a whole number, but W&B may give it as a float such as 4000.0",
         "A sweep takes no starting points",
         "A Bayesian sweep takes no priors",
     ]

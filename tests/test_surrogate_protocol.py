@@ -193,7 +193,7 @@ def test_the_mean_is_that_of_the_predicted_distribution():
 
 @pytest.mark.parametrize("noise", [0.05, 0.2, 0.3])
 @pytest.mark.parametrize("plateau", [0.0, 0.3])
-def test_the_ceiling_is_what_the_truth_reaches(noise, plateau):
+def test_the_ceiling_is_a_little_above_what_the_truth_reaches(noise, plateau):
     rng = np.random.default_rng(0)
     setup = np.repeat(np.arange(40), 120)
     truth = np.where(rng.random(4800) < plateau, 1 + 0.02 * rng.normal(size=4800), 0.5 * rng.normal(size=4800))
@@ -204,7 +204,7 @@ def test_the_ceiling_is_what_the_truth_reaches(noise, plateau):
         "seed": np.arange(len(rows)), "hp_a": rows.astype(float),
     })  # fmt: skip
     real = [spearmanr(part["eval_loss"], truth[rows[part.index]]).statistic for _, part in copies.groupby("max_params")]
-    assert noise_ceiling(copies, copies).mean() == pytest.approx(np.mean(real), abs=0.02)
+    assert 0 <= noise_ceiling(copies, copies).mean() - np.mean(real) < 0.05
 
 
 def test_the_summary_describes_setups(runs, tmp_path):
