@@ -1,18 +1,19 @@
 """The surrogate and its competitors under one protocol, on the built-in corpus.
 
     python benchmarks/protocol.py                      # benchmarks/results/protocol.{json,md}, splits.parquet
-    python benchmarks/protocol.py --split by-setup --competitors none
+    python benchmarks/protocol.py --split by-setup --competitors none --write     # the other results stay
     python benchmarks/protocol.py --smoke              # seconds, writes nothing
 
 Splits, scores and ceiling are those of ``rnn-warmstart evaluate``. Competitors (`benchmarks/competitors.py`) are judged
-on by-setup, task and architecture. Folds are cached, so a second call recomputes only what changed. The surrogates'
-calibration takes three inner folds here (five in the shipped models). Needs the packages of ``pip install
-'.[benchmarks]'``.
+on by-setup, task and architecture. Folds are cached, so a second call recomputes only what changed; every score names
+the commit that gave it. The surrogates' calibration takes three inner folds here (five in the shipped models). Needs
+the packages of ``pip install '.[benchmarks]'``.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from competitors import COMPETITORS
-from provenance import RESULTS, markdown_table, provenance, write_result
+from provenance import RESULTS, current_commit, markdown_table, provenance, write_result
 from rich.console import Console
 from rnn_warmstart.corpus import load_builtin
 from rnn_warmstart.corpus.atomic import write_atomically
@@ -53,7 +54,7 @@ def evaluate(
                 key["settings"] = settings.to_dict()
             console.print(f"{split}: {name}")
             found = list(evaluate_split(runs, parts, predictor, key, cache=cache, jobs=jobs))
-            results.setdefault(split, {})[name] = summarise_split(runs, found)
+            results.setdefault(split, {})[name] = {"commit": current_commit()} | summarise_split(runs, found)
     return results
 
 
@@ -61,20 +62,32 @@ def as_text(results: dict[str, dict[str, Any]], origin: dict[str, Any]) -> str:
     """Return the results as Markdown."""
     corpus = origin["corpus"]
     text = (
-        f"# The surrogate under the protocol\n\n`python benchmarks/protocol.py`, commit {origin['commit']}, corpus of "
-        f"{corpus['rows']:,} runs in {corpus['setups']} setups, SHA-256 {corpus['sha256']}, seed {origin['seed']}.\n\n"
+        f"# The surrogate under the protocol\n\n`python benchmarks/protocol.py`, corpus of {corpus['rows']:,} runs in "
+        f"{corpus['setups']} setups, SHA-256 {corpus['sha256']}, seed {origin['seed']}.\n\n"
     )
-    rows = [[split, *quality_row(found[SURROGATE])] for split, found in results.items()]
-    text += markdown_table(["split", *COLUMNS], rows) + f"\n{LEGEND}"
+    rows = [[split, *quality_row(found[SURROGATE]), found[SURROGATE]["commit"]] for split, found in results.items()]
+    text += markdown_table(["split", *COLUMNS, "commit"], rows) + f"\n{LEGEND}"
     if "by-setup" in results:
         summary = results["by-setup"][SURROGATE]
         rows = [[name, *quality_row(summary, name)] for name in summary["groups"]]
         text += "\n## By setup\n\n" + markdown_table(["setups", *COLUMNS], rows) + _about_intervals(summary)
     for split in (name for name in COMPARED if name in results and len(results[name]) > 1):
-        rows = [[name, *quality_row(found)] for name, found in results[split].items()]
+        rows = [[name, *quality_row(found), found["commit"]] for name, found in results[split].items()]
         rows.sort(key=lambda row: row[2], reverse=True)
-        text += f"\n## Competitors, {split}\n\n" + markdown_table(["predictor", *COLUMNS], rows)
+        text += f"\n## Competitors, {split}\n\n" + markdown_table(["predictor", *COLUMNS, "commit"], rows)
     return text
+
+
+def with_earlier(results: dict[str, dict[str, Any]], origin: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the results, and those of the file that are of other splits or predictors, of the same runs and seed."""
+    path = RESULTS / "protocol.json"
+    if not path.exists():
+        return results
+    earlier = json.loads(path.read_text(encoding="utf-8"))
+    if any(earlier["provenance"][key] != origin[key] for key in ("seed", "corpus")):
+        return results
+    splits = [name for name in SPLITS if name in earlier["results"] or name in results]
+    return {split: earlier["results"].get(split, {}) | results.get(split, {}) for split in splits}
 
 
 def _about_intervals(summary: dict[str, Any]) -> str:
@@ -100,7 +113,9 @@ def main() -> None:
     parser.add_argument("--competitors", default="all", help="all, none, or names separated by ';'")
     parser.add_argument("--folds", type=int, default=3, help="folds that calibrate each fitted surrogate")
     parser.add_argument("--jobs", type=int, default=1, help="parts at a time")
-    parser.add_argument("--write", action="store_true", help="write the results although not all splits were chosen")
+    parser.add_argument(
+        "--write", action="store_true", help="write the results although not all splits were chosen; the others stay"
+    )
     parser.add_argument("--smoke", action="store_true", help="few runs and trees; writes nothing")
     options = parser.parse_args()
     corpus = load_builtin()
@@ -116,11 +131,16 @@ def main() -> None:
     splits = {name: split_runs(runs, name, options.seed) for name in names}
     results = evaluate(runs, splits, settings, chosen, cache, options.jobs)
     origin = provenance(corpus, options.seed) | {"settings": settings.to_dict()}
+    write = not options.smoke and (options.write or not options.split)
+    if write:
+        results = with_earlier(results, origin)
     text = as_text(results, origin)
-    if not options.smoke and (options.write or not options.split):
+    if write:
         write_result("protocol", {"provenance": origin, "results": results}, text)
-        table = split_table(runs, splits).to_parquet(index=False, compression="zstd")
-        write_atomically(RESULTS / "splits.parquet", table)
+        splits = {name: split_runs(runs, name, options.seed) for name in results}
+        write_atomically(
+            RESULTS / "splits.parquet", split_table(runs, splits).to_parquet(index=False, compression="zstd")
+        )
     print(text)
 
 

@@ -6,6 +6,7 @@ never pooled, except for divergence, which most setups never see.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -41,7 +42,8 @@ def score_setups(runs: pd.DataFrame, prediction: pd.DataFrame) -> pd.DataFrame:
 
         - ``spearman``, ``kendall``: rank correlation of score and loss, 1 is perfect; null if either is constant;
         - ``tau_1``, ``tau_2``: Kendall's tau with predictions rounded to 1 or 2 decimals (sparse tau);
-        - ``r2``, ``mae``: of predicted_loss, on the runs that did not diverge, both cut (`CUT`);
+        - ``r2``, ``mae``: of the predicted mean (`predicted_mean`) and of predicted_loss, a median, on the runs that
+          did not diverge, all cut (`CUT`);
         - ``regret_k`` for k = 1, 5, 10: (best loss among the k best scores - best) / (median - best), losses cut, 0 is
           perfect;
         - ``better_than_first``: share of the setup's runs better than the one with the best score, 0 is perfect;
@@ -63,7 +65,9 @@ def _score(group: pd.DataFrame) -> dict[str, float]:
     if "predicted_loss" in group and fine.sum() > 1 and group["predicted_loss"].notna().all():
         predicted = group["predicted_loss"].to_numpy(np.float64)
         out |= {f"tau_{d}": _correlation(kendalltau, loss, np.round(predicted, d)) for d in (1, 2)}
-        out |= _distances(*(np.minimum(values[fine], CUT * unit) for values in (loss, predicted)))
+        limit = CUT * unit
+        cut, middle, mean = np.minimum(loss, limit), np.minimum(predicted, limit), predicted_mean(group, limit)
+        out |= {"r2": _explained(cut[fine], mean[fine]), "mae": float(np.abs(cut - middle)[fine].mean())}
     for level in LEVELS:
         if f"low_{level}" in group and group[f"low_{level}"].notna().all():
             out |= _intervals(loss, group[f"low_{level}"].to_numpy(), group[f"high_{level}"].to_numpy(), level, unit)
@@ -88,10 +92,25 @@ def _correlation(measure: Any, x: Floats, y: Floats) -> float:
     return float(measure(x, y).statistic)
 
 
-def _distances(loss: Floats, predicted: Floats) -> dict[str, float]:
+def predicted_mean(prediction: pd.DataFrame, limit: float) -> Floats:
+    """Return the mean of each row's predicted distribution with losses cut at a limit, shape (n_rows,).
+
+    Its quantiles are the intervals' end points and the median; each stands for the probability nearest to its own. It
+    is the predicted loss where there are no intervals: other models predict a single number.
+    """
+    levels = [level for level in LEVELS if f"low_{level}" in prediction and prediction[f"low_{level}"].notna().all()]
+    quantiles = {0.5: "predicted_loss"}
+    for level in levels:
+        quantiles |= {(1 - level) / 2: f"low_{level}", (1 + level) / 2: f"high_{level}"}
+    shares = sorted(quantiles)
+    borders = [0.0, *((low + high) / 2 for low, high in pairwise(shares)), 1.0]
+    values = prediction[[quantiles[share] for share in shares]].to_numpy(np.float64)
+    return np.minimum(values, limit) @ np.diff(borders)
+
+
+def _explained(loss: Floats, predicted: Floats) -> float:
     spread = ((loss - loss.mean()) ** 2).sum()
-    r2 = 1 - ((loss - predicted) ** 2).sum() / spread if spread > 0 else np.nan
-    return {"r2": float(r2), "mae": float(np.abs(loss - predicted).mean())}
+    return float(1 - ((loss - predicted) ** 2).sum() / spread) if spread > 0 else np.nan
 
 
 def _intervals(loss: Floats, low: Floats, high: Floats, level: float, unit: float) -> dict[str, float]:
