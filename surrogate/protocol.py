@@ -175,11 +175,11 @@ def summarise_split(runs: pd.DataFrame, parts: Iterable[pd.DataFrame]) -> dict[s
 def noise_ceiling(judged: pd.DataFrame, runs: pd.DataFrame, draws: int = 10, seed: int = 0) -> pd.Series:
     """Return, for each setup, the Spearman correlation that a predictor without error would reach, given seed noise.
 
-    The judged runs' own loss scores get the noise of another seed (`SeedNoise`, learned from the corpus's repeated
-    configurations): the mean correlation of both over `draws` is c. An observed score has one such noise already, of
-    variance 1/c^2 - 1 in units of its own; so the truth correlates with it as sqrt(1 - (1/c^2 - 1)) = sqrt(2 - 1/c^2),
-    the ceiling (attenuation, Spearman 1904). Exact for normal scores, which ranks only resemble: in simulations it is
-    at most .02 too low while it is above .8, and too high where many runs end alike, which is the strict side.
+    The judged runs' own loss scores stand for the truth, and get the noise of another seed (`SeedNoise`, learned from
+    the corpus's repeated configurations): the mean correlation c of both over `draws`. As the observed scores are spread
+    wider than the true ones by their own noise, it is a little too high, which is the strict side: where noise is
+    the same in all setups, the truth would reach sqrt(2 - 1/c^2). That correction is not made, as noise is known by
+    task only: it puts the ceiling of setups that are quieter than their task's below what predictions reach.
 
     Null for tasks whose noise is unknown.
     """
@@ -193,8 +193,7 @@ def noise_ceiling(judged: pd.DataFrame, runs: pd.DataFrame, draws: int = 10, see
     rng = np.random.default_rng(seed)
     found = pd.DataFrame([_correlations(scores, noise.draw(scores, tasks, rng), codes) for _ in range(draws)])
     setups = known[["architecture", "task_type", "n_layers", "max_params"]].groupby(codes).first()
-    repeated = np.maximum(found.mean().to_numpy(), 0.5**0.5)  # below, nothing is left of the truth
-    return pd.Series(np.sqrt(np.maximum(2 - 1 / repeated**2, 0)), index=pd.MultiIndex.from_frame(setups))
+    return pd.Series(found.mean().to_numpy(), index=pd.MultiIndex.from_frame(setups))
 
 
 def _correlations(x: NDArray[np.float64], y: NDArray[np.float64], codes: NDArray[np.int64]) -> NDArray[np.float64]:
