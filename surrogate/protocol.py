@@ -176,9 +176,9 @@ def noise_ceiling(judged: pd.DataFrame, runs: pd.DataFrame, draws: int = 10, see
     """Return, for each setup, the Spearman correlation that a predictor without error would reach, given seed noise.
 
     The judged runs' own loss scores stand for the truth, and get the noise of another seed (`SeedNoise`, learned from
-    the corpus's repeated configurations): the mean correlation c of both over `draws`. As the observed scores are spread
-    wider than the true ones by their own noise, it is a little too high, which is the strict side: where noise is
-    the same in all setups, the truth would reach sqrt(2 - 1/c^2). That correction is not made, as noise is known by
+    the corpus's repeated configurations): the mean correlation c of both over `draws`. As the observed scores are
+    spread wider than the true ones by their own noise, it is a little too high, which is the strict side: where noise
+    is the same in all setups, the truth would reach sqrt(2 - 1/c^2). That correction is not made, as noise is known by
     task only: it puts the ceiling of setups that are quieter than their task's below what predictions reach.
 
     Null for tasks whose noise is unknown.
