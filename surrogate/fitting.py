@@ -10,7 +10,7 @@ from typing import Final
 from ..corpus import Corpus, write_parquet
 from ..corpus.atomic import write_atomically
 from .boosting import Settings
-from .model import CALIBRATING, GROWING, Surrogate
+from .model import CALIBRATING, Surrogate
 from .network import count_epochs
 from .storage import RUNS, save_surrogate
 
@@ -62,7 +62,7 @@ def fit_folder(
 def write_card(surrogate: Surrogate) -> str:
     """Return the model card: what the models are, on what they were fitted, what was measured where."""
     corpus, settings, network = surrogate.corpus, surrogate.settings, surrogate.settings.network
-    grown, judged = (_drawn(corpus["rows"], most) for most in (GROWING, CALIBRATING))
+    drawn = f", on {CALIBRATING:,} runs drawn at random" if corpus["rows"] > CALIBRATING else ""
     epochs = count_epochs(corpus["rows"], network)
     return f"""# Model card
 
@@ -74,7 +74,7 @@ configuration and setup.
 | corpus | {corpus["rows"]:,} runs in {corpus["setups"]:,} setups, SHA-256 {corpus["sha256"]} |
 | features | {len(surrogate.encoder.features)}, listed in surrogate.json |
 | trees | {settings.trees} for rank and loss, {settings.diverge_trees} for divergence, {settings.spread_trees} for the \
-size of errors{grown} |
+size of errors |
 | networks | {network.members} of {network.layers} layers of {network.units} units, {epochs} epochs |
 | seed | {settings.seed} |
 
@@ -98,7 +98,7 @@ and splits of the trees are compared by `python benchmarks/surrogate_choices.py`
 
 ## Calibration
 
-On cross-fitted predictions{judged} ({settings.folds} folds, no setup in two of them): conformal intervals from \
+On cross-fitted predictions{drawn} ({settings.folds} folds, no setup in two of them): conformal intervals from \
 errors in units of their predicted size, by task and predicted level; isotonic regression for the expected rank among \
 random configurations and for the risk to diverge. What held-out setups, tasks, architectures, sizes, depths and \
 lengths give is in `benchmarks/results/protocol.md` too.
@@ -110,7 +110,3 @@ lengths give is in `benchmarks/results/protocol.md` too.
 - The expected rank cannot be finer than the number of runs a setup has.
 - The tasks are small; larger data and longer trainings may prefer other configurations.
 """
-
-
-def _drawn(runs: int, most: int) -> str:
-    return f", on {most:,} runs drawn at random" if runs > most else ""

@@ -27,9 +27,8 @@ if TYPE_CHECKING:
 SCORED: Final = ("rank", "loss", "diverge")
 """The boosters that are fitted on targets, and not on other models' errors."""
 CALIBRATING: Final = 100_000
-"""Runs that are cross-fitted, at most; of more, so many are drawn at random, and other processes help."""
-GROWING: Final = 200_000
-"""Runs that trees are fitted on, at most; of more, so many are drawn at random."""
+"""Runs that are cross-fitted, at most; of more, so many are drawn at random. Fits of more runs are also spread over
+processes, and see their features as float32, which halves their memory."""
 
 
 @dataclass(frozen=True)
@@ -89,16 +88,15 @@ class Surrogate:
         settings = settings or Settings()
         encoder, scale = Encoder.fit(runs), LossScale.fit(runs)
         matrix, targets = encoder.transform(runs), Targets.from_runs(runs, scale)
-        many, seed = len(runs) > CALIBRATING, settings.seed
-        grown, drawn = (draw_rows(len(runs), most, seed) for most in (GROWING, CALIBRATING))
+        many = len(runs) > CALIBRATING
+        if many:
+            matrix = matrix.astype(np.float32)  # type: ignore[assignment]
+        drawn = draw_rows(len(runs), CALIBRATING, settings.seed)
         known, rows, goals = runs[drawn], matrix[drawn], targets.take(drawn)
-        folds = list(setup_folds(known, settings.folds, seed))
-        trees = partial(_fit_booster, matrix[grown], targets.take(grown), encoder, settings)
-        inputs = matrix.astype(np.float32) if many else matrix  # half the memory; networks compute in float32 anyway
-        del matrix
+        folds = list(setup_folds(known, settings.folds, settings.seed))
         parts = [
-            Part(settings.network.members, partial(fit_networks, inputs, targets, encoder, settings)),
-            *(Part(0.5, partial(trees, name)) for name in SCORED),
+            Part(settings.network.members, partial(fit_networks, matrix, targets, encoder, settings)),
+            *(Part(0.5, partial(_fit_booster, name, matrix, targets, encoder, settings)) for name in SCORED),
             *(Part(1.0, partial(predict_fold, fold, rows, goals, encoder, settings)) for fold in folds),
         ]
         telling = None if progress is None else partial(progress, "fitting")
@@ -205,11 +203,11 @@ def _calibrate(runs: pd.DataFrame, targets: Targets, held_out: HeldOut) -> Calib
 
 
 def _fit_booster(
+    name: str,
     matrix: Floats,
     targets: Targets,
     encoder: Encoder,
     settings: Settings,
-    name: str,
     progress: Callable[[float], None] | None,
 ) -> lightgbm.Booster:
     return fit_booster(name, matrix, getattr(targets, name), encoder, settings, progress)
