@@ -138,7 +138,7 @@ def test_weights_that_are_none_are_refused_although_the_checksum_fits(folder, we
         ("networks.npy", b"), }", b"),}}"),
         ("surrogate.json", b'"task_type"', b'"task-type"'),
         ("surrogate.json", b'"centre": [', b'"centre": [0,'),
-        ("surrogate.json", b'"knots": {', b'"knots": {"rcf": [0],'),
+        ("surrogate.json", b'"losses": [', b'"losses": [0.1,'),
         ("surrogate.json", b'"encoder"', b'"encoder": ' + b"[" * 2000),
     ],
 )
