@@ -133,6 +133,7 @@ def _read_case(target: str, path: Path, size: int, watch: Watch) -> dict[str, st
     watch.folder, watch.seen = str(path.parent.resolve()), []
     found = _outcome(target, path)
     watch.folder = ""
+    found["what"] = found["what"].replace(f"{path.parent}{os.sep}", "")
     resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     if watch.seen:
         return {"outcome": "finding", "what": f"saw {watch.seen[0]}"}
@@ -329,7 +330,9 @@ def describe(pieces: list[Piece]) -> str:
     table = markdown_table(["target", "cases", "minutes", *OUTCOMES], rows)
     return (
         f"# Fuzzing\n\n`python benchmarks/fuzz.py`, commit {commits}.\n\n{table}\n"
-        + "\n".join(found or ["No finding."])
+        + "\n".join(
+            ["Findings, each mended before the next commit that is named:\n", *found] if found else ["No finding."]
+        )
         + "\n"
     )
 

@@ -17,8 +17,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import pandas as pd
 
 from ..corpus.atomic import write_atomically
+from ..corpus.errors import printable
+from ..corpus.schema import SETUP
 from ..features import Coverage, Encoder
 from .boosting import MODELS, Boosters, Settings
 from .calibration import Calibration
@@ -27,7 +30,7 @@ from .network import Ensemble, Inputs, count_weights
 from .noise import SeedNoise
 from .predictors import Predictors
 from .targets import LossScale
-from .tree_checks import check_trees
+from .tree_checks import checked_trees
 
 SCHEMA_VERSION: Final = 3
 TARGETS: Final = 2
@@ -85,7 +88,7 @@ def load_surrogate(folder: str | os.PathLike[str], *, own: bool = False) -> Surr
         data = json.loads(contents[DESCRIPTION])
         encoder = Encoder.from_dict(data["encoder"])
         boosters = _boosters(contents, None if own else len(encoder.features))
-        return Surrogate(
+        surrogate = Surrogate(
             encoder=encoder,
             coverage=Coverage.from_dict(data["coverage"]),
             predictors=Predictors(boosters, _networks(contents[NETWORKS], data["networks"])),
@@ -95,10 +98,22 @@ def load_surrogate(folder: str | os.PathLike[str], *, own: bool = False) -> Surr
             settings=Settings.from_dict(data["settings"]),
             corpus=data["corpus"],
         )
+        if not own:
+            _try_out(surrogate)
     except ModelError:
         raise
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-        raise ModelError(f"{source / DESCRIPTION} does not describe a surrogate ({error!r}). {_ADVICE}") from error
+    except Exception as error:  # whatever a damaged description is good for
+        raise ModelError(
+            f"{source / DESCRIPTION} does not describe a surrogate ({printable(repr(error), 300)}). {_ADVICE}"
+        ) from error
+    return surrogate
+
+
+def _try_out(surrogate: Surrogate) -> None:
+    """Predict a run of every architecture on every task, so that parts that do not fit each other fail now."""
+    encoder = surrogate.encoder
+    setups = [(architecture, task, 1, 10**5) for architecture in encoder.architectures for task in encoder.tasks]
+    surrogate.predict(pd.DataFrame(setups, columns=list(SETUP)))
 
 
 def describe(surrogate: Surrogate) -> dict[str, Any]:
@@ -130,19 +145,26 @@ def _checked_contents(folder: Path) -> dict[str, bytes]:
         found, hashes = registry["schema_version"], dict(registry["sha256"])
     except FileNotFoundError as error:
         raise ModelError(f"{folder} holds no surrogate: {REGISTRY} is missing. {_ADVICE}") from error
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"{folder / REGISTRY} is not a registry of models ({error!r}). {_ADVICE}") from error
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise ModelError(
+            f"{folder / REGISTRY} is not a registry of models ({printable(repr(error))}). {_ADVICE}"
+        ) from error
     if found != SCHEMA_VERSION:
-        raise ModelError(f"{folder} has schema version {found!r}, this package reads {SCHEMA_VERSION}. {_ADVICE}")
+        raise ModelError(
+            f"{folder} has schema version {printable(repr(found))}, this package reads {SCHEMA_VERSION}. {_ADVICE}"
+        )
     needed = {DESCRIPTION, NETWORKS, *(f"{name}.txt" for name in MODELS)}
     if not needed <= set(hashes) <= needed | {RUNS}:
         raise ModelError(
-            f"{folder / REGISTRY} must list {', '.join(sorted(needed))}, but lists {', '.join(hashes)}. {_ADVICE}"
+            f"{folder / REGISTRY} must list {', '.join(sorted(needed))}, but lists "
+            f"{printable(', '.join(map(str, hashes)), 300)}. {_ADVICE}"
         )
     for name, expected in hashes.items():
         got = _sha256(folder / name)
         if got != expected:
-            raise ModelError(f"{folder / name} is damaged: SHA-256 expected {expected}, got {got}. {_ADVICE}")
+            raise ModelError(
+                f"{folder / name} is damaged: SHA-256 expected {printable(str(expected))}, got {got}. {_ADVICE}"
+            )
     return {name: (folder / name).read_bytes() for name in sorted(needed)}
 
 
@@ -163,10 +185,10 @@ def _boosters(contents: dict[str, bytes], n_features: int | None) -> Boosters:
         try:
             text = contents[f"{name}.txt"].decode()
             if n_features is not None:
-                check_trees(text, n_features)
+                text = checked_trees(text, n_features)
             models[name] = lightgbm.Booster(model_str=text)
         except (ValueError, lightgbm.basic.LightGBMError) as error:
-            raise ModelError(f"{name}.txt is not a LightGBM model: {error}. {_ADVICE}") from error
+            raise ModelError(f"{name}.txt is not a LightGBM model: {printable(str(error), 300)}. {_ADVICE}") from error
     return Boosters(models)
 
 

@@ -337,12 +337,12 @@ def with_key(key: bytes) -> bytes:
     ("member", "why"),
     [
         (b"cos\nsystem\n(S'touch ran'\ntR.", r"0\.p asks for os\.system, which is not on the list"),
-        (with_key(b")" + b"2\x86" * 60), "keeps Python busy without an end"),
-        (with_key(b")" + b"\x85" * 10**6), "keeps Python busy without an end"),
+        (with_key(b")" + b"2\x86" * 60), r"0\.p keeps Python busy without an end"),
+        (with_key(b")" + b"\x85" * 10**6), r"0\.p keeps Python busy without an end, or nests values too deeply"),
     ],
     ids=["code", "a hash without an end", "a hash without a bottom"],
 )
-def test_hostile_archives_end_the_reader_not_the_build(member: bytes, why: str, tmp_path: Path) -> None:
+def test_hostile_archives_do_not_end_the_build(member: bytes, why: str, tmp_path: Path) -> None:
     archive = archive_of(tmp_path / "runs.tar.gz", member)
     with pytest.raises(BuildError, match=why):
         write_corpus_apart(archive, tmp_path, join_builtin=False)

@@ -131,6 +131,37 @@ def test_weights_that_are_none_are_refused_although_the_checksum_fits(folder, we
         load_surrogate(folder)
 
 
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("networks.npy", b"'shape': (", b"'shape': \x80"),
+        ("networks.npy", b"), }", b"),}}"),
+        ("surrogate.json", b'"task_type"', b'"task-type"'),
+        ("surrogate.json", b'"centre": [', b'"centre": [0,'),
+        ("surrogate.json", b'"losses": [', b'"losses": [0.1,'),
+        ("surrogate.json", b'"encoder"', b'"encoder": ' + b"[" * 2000),
+    ],
+)
+def test_files_that_do_not_fit_together_are_refused_although_the_checksums_fit(folder, name, old, new):
+    import hashlib
+
+    content = (folder / name).read_bytes()
+    assert old in content
+    (folder / name).write_bytes(content.replace(old, new, 1))
+    registry = json.loads((folder / "registry.json").read_text())
+    registry["sha256"][name] = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+    (folder / "registry.json").write_text(json.dumps(registry))
+    with pytest.raises(ModelError, match="does not describe a surrogate"):
+        load_surrogate(folder)
+
+
+def test_messages_about_a_registry_are_printable(folder):
+    _edit(folder / "registry.json", lambda text: text.replace('": "', '": "\\u001b'))
+    with pytest.raises(ModelError, match="is damaged: SHA-256 expected") as caught:
+        load_surrogate(folder)
+    assert str(caught.value).isprintable()
+
+
 def _edit(path, change):
     path.write_text(change(path.read_text()))
 

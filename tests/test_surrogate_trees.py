@@ -7,10 +7,11 @@ import shutil
 from importlib.resources import files
 from pathlib import Path
 
+import numpy as np
 import pytest
 from rnn_warmstart.surrogate.library import get_surrogate
 from rnn_warmstart.surrogate.storage import ModelError, load_surrogate
-from rnn_warmstart.surrogate.tree_checks import check_trees
+from rnn_warmstart.surrogate.tree_checks import checked_trees
 
 TEXT = (files("rnn_warmstart.models") / "diverge.txt").read_text()
 FEATURES = len(get_surrogate().encoder.features)
@@ -31,10 +32,30 @@ def first(value):
     return lambda values: [value, *values[1:]]
 
 
-def test_the_shipped_trees_pass():
+def test_checked_trees_predict_the_same_to_the_bit():
+    import lightgbm
+
+    rows = np.random.default_rng(0).normal(size=(200, FEATURES))
+    rows[:, ::3] = rows[:, ::3].round()
+    rows[::7, ::2] = np.nan
     for name in ("rank", "loss", "diverge", "spread"):
-        check_trees((files("rnn_warmstart.models") / f"{name}.txt").read_text(), FEATURES)
-    check_trees(changed("leaf_value", first(0.5)), FEATURES)
+        text = (files("rnn_warmstart.models") / f"{name}.txt").read_text()
+        both = [lightgbm.Booster(model_str=each).predict(rows) for each in (text, checked_trees(text, FEATURES))]
+        assert np.array_equal(*both) and both[0].std() > 0
+    checked_trees(changed("leaf_value", first(0.5)), FEATURES)
+
+
+@pytest.mark.parametrize(
+    "old", ["[device_type: cpu]\n[data_sample_strategy: bagging]", "[verbosity: -1]", "parameters:"]
+)
+def test_what_the_trees_do_not_need_is_not_passed_on(old):
+    """LightGBM crashes on parameters that it does not know."""
+    assert old in TEXT and checked_trees(TEXT.replace(old, "[none"), FEATURES) == checked_trees(TEXT, FEATURES)
+
+
+def test_numbers_are_spelled_as_lightgbm_reads_them():
+    """Python takes 1_0.5 for a number, LightGBM ends the process."""
+    assert "\nsplit_gain=10.5 " in checked_trees(changed("split_gain", first("1_0.5")), FEATURES)
 
 
 @pytest.mark.parametrize(
@@ -46,6 +67,9 @@ def test_the_shipped_trees_pass():
         ("split_feature", first(10_000), "asks for a feature that there is not"),
         ("split_feature", first(-1), "asks for a feature that there is not"),
         ("threshold", first("wide"), "threshold must hold numbers"),
+        ("threshold", first("nan"), "threshold must hold finite numbers"),
+        ("leaf_count", first(2**40), "leaf_count must hold finite numbers, whole ones of at most 32 bits"),
+        ("decision_type", first(64), "decides in a way that there is not"),
         ("leaf_value", lambda values: [*values, 0.0], "leaf_value must hold"),
         ("num_leaves", first(2), "must hold 1 numbers"),
         ("num_leaves", first(10**30), "num_leaves must hold numbers"),
@@ -54,7 +78,7 @@ def test_the_shipped_trees_pass():
 )
 def test_wrong_trees_are_refused(name, change, message):
     with pytest.raises(ValueError, match=message):
-        check_trees(changed(name, change), FEATURES)
+        checked_trees(changed(name, change), FEATURES)
 
 
 @pytest.mark.parametrize(
@@ -64,12 +88,14 @@ def test_wrong_trees_are_refused(name, change, message):
         ("num_class=1", "num_class=3", "num_class must be 1"),
         ("tree_sizes=", "tree_sizes=9", "tree 0 does not lie where tree_sizes says"),
         ("end of trees", "", "is incomplete"),
+        ("objective=binary sigmoid:1", "objective=", "objective must be regression or"),
+        ("feature_names=", "feature_names=\x00 ", "feature_names must hold a word for each"),
         ("max_feature_idx=", "max_feature_idx=1", f"must have {FEATURES} features"),
     ],
 )
 def test_wrong_headers_are_refused(old, new, message):
     with pytest.raises(ValueError, match=message):
-        check_trees(TEXT.replace(old, new, 1), FEATURES)
+        checked_trees(TEXT.replace(old, new, 1), FEATURES)
 
 
 def test_a_folder_with_wrong_trees_and_right_checksums_is_refused(tmp_path):
