@@ -229,7 +229,7 @@ def summarise(results: list[dict[str, Any]], names: list[str]) -> dict[str, Any]
 def _mean_and_error(values: np.ndarray) -> list[float]:
     """Return the mean, and its standard error over setups, of an array of shape (n_setups, n_seeds)."""
     means = values.mean(axis=1)
-    return [float(means.mean()), float(means.std(ddof=1) / np.sqrt(len(means))) if len(means) > 1 else 0.0]
+    return [float(means.mean()), float(means.std(ddof=1) / np.sqrt(len(means))) if len(means) > 1 else float("nan")]
 
 
 def speed_ups(regret: np.ndarray, cold: np.ndarray) -> np.ndarray:
@@ -270,8 +270,9 @@ def to_text(result: dict[str, Any]) -> str:
     return f"""# Searches of real trainings, {"warm, cold and misled" if plan is MISLED else "warm and cold"}
 
 `python benchmarks/trained_search.py{option}`, commit {about["commit"]}, models of a corpus of \
-{about["corpus"]["rows"]:,} runs, SHA-256 {about["corpus"]["sha256"]}. {len(result["setups"])} setups that \
-the corpus does not have, {plan.steps} training steps a trial, {len(plan.seeds)} searches of each kind a setup.
+{about["corpus"]["rows"]:,} runs, SHA-256 {about["corpus"]["sha256"]}. Setups that the corpus \
+does not have: {len(result["setups"])}; {plan.steps} training steps a trial, {len(plan.seeds)} searches of each kind a \
+setup.
 
 Normalised regret after T trials, with its standard error over setups; how often a search is ahead of a cold one (TPE)
 at the end; the speed-up over cold TPE, with 95 %.

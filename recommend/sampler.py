@@ -192,9 +192,9 @@ class WarmSampler(BaseSampler):
         search = _Search(self.prior, cube, pool, evidence, held)
         place = _place(study, trial)
         if place in PROBES or (place >= 0 and rng.random() < search.doubt):
-            cold = _cold(study, trial, space, int(rng.integers(2**32))) | dict(held)
-            if search.is_new(cold):
-                return cold
+            cold = cube.parameters(np.full(len(cube), 0.5)) | _cold(study, trial, space, int(rng.integers(2**32)))
+            if search.is_new(cold | dict(held)):
+                return cold | dict(held)
         return cube.parameters(search.best(rng)) | dict(held)
 
     def _pool(self, cube: Cube) -> Pool:
@@ -313,7 +313,7 @@ def _place(study: Study, trial: FrozenTrial) -> int:
 
 
 def _cold(study: Study, trial: FrozenTrial, space: Mapping[str, BaseDistribution], seed: int) -> dict[str, Any]:
-    """Return what Optuna's TPE chooses, by its defaults, from all trials so far."""
+    """Return what Optuna's TPE chooses, by its defaults, from all trials so far; nothing for what has one value."""
     together = TPESampler(seed=seed)
     known = {
         name: distribution
@@ -325,6 +325,7 @@ def _cold(study: Study, trial: FrozenTrial, space: Mapping[str, BaseDistribution
     return {
         name: chosen[name] if name in chosen else alone.sample_independent(study, trial, name, distribution)
         for name, distribution in space.items()
+        if not distribution.single()
     }
 
 
