@@ -99,8 +99,9 @@ from importlib import import_module
 from pkgutil import iter_modules
 for room in {rooms}:
     for module in iter_modules(import_module(room).__path__, room + "."):
-        import_module(module.name)
-        print(module.name)
+        if not module.ispkg:
+            import_module(module.name)
+            print(module.name)
 """)
     assert done.returncode == 0, done.stderr
     assert {"rnn_warmstart.recommend.answer", "rnn_warmstart.commands.report"} <= set(done.stdout.split())
