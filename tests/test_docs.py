@@ -48,7 +48,9 @@ class Page:
 
     def make_files(self) -> None:
         """Write the fences that have a title."""
-        for name, text in re.findall(r'^```\w+ title="([^"]+)"\n(.*?)^```$', self.document.text, re.DOTALL | re.MULTILINE):
+        for name, text in re.findall(
+            r'^```\w+ title="([^"]+)"\n(.*?)^```$', self.document.text, re.DOTALL | re.MULTILINE
+        ):
             Path(name).write_text(text, encoding="utf-8")
 
     def run(self, line: int) -> None:
