@@ -519,6 +519,7 @@ def test_wandb_has_no_points_and_says_so(toy):
         "train_steps is a whole number, but W&B may give it as a float such as 4000.0",
         "A sweep takes no starting points",
         "A Bayesian sweep takes no priors",
+        "train_steps is a whole number, but W&B may give it as a float such as 4000.0",
     ]
     assert made.points[1]["optimizer_logit_momentum"] == pytest.approx(1 + 6 * 0.375)  # the prior's centre
 
