@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -65,5 +68,18 @@ def _within(progress: Share, start: float, size: float) -> Share:
 def _made_apart(parts: Sequence[Part]) -> Iterator[Any]:
     import joblib
 
-    jobs = min(MOST_JOBS, joblib.cpu_count())
-    return joblib.Parallel(jobs, return_as="generator")(joblib.delayed(part.make)(None) for part in parts)
+    jobs, make = min(MOST_JOBS, joblib.cpu_count()), joblib.delayed(_make)
+    return joblib.Parallel(jobs, return_as="generator")(make(part.make, os.getpid()) for part in parts)
+
+
+def _make(make: Callable[[Share | None], Any], asked_by: int) -> Any:
+    if os.getpid() != asked_by:
+        threading.Thread(target=_end_with, args=(asked_by,), daemon=True).start()
+    return make(None)
+
+
+def _end_with(parent: int) -> None:
+    """End this process once its parent has been killed, which would leave it at work for nobody."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +60,44 @@ def test_many_runs_are_fitted_in_other_processes_to_the_same_bytes(
     changed = {name for name in all_runs if all_runs[name] != apart[name]}
     assert changed == set(all_runs)  # calibration learns from half of the runs, all models read float32
     assert trees_of(all_runs) == trees_of(apart)  # ... but as many trees of as many runs
+
+
+AT_WORK = """
+import sys, time
+from functools import partial
+from rnn_warmstart.surrogate.parts import Part, make_parts
+
+def work(path, progress):
+    while True:
+        with open(path, "a") as file:
+            file.write("x")
+        time.sleep(0.1)
+
+make_parts([Part(1.0, partial(work, path)) for path in sys.argv[1:]], apart=True)
+"""
+
+
+def test_no_process_goes_on_when_the_one_that_asked_is_killed(tmp_path: Path) -> None:
+    path = tmp_path / "signs_of_life"
+    asking = subprocess.Popen([sys.executable, "-c", AT_WORK, str(path), str(path)])
+    wait_until(path.exists)
+    asking.kill()
+    asking.wait()
+
+    def silent() -> bool:
+        size = path.stat().st_size
+        time.sleep(2)
+        return path.stat().st_size == size
+
+    wait_until(silent)
+
+
+def wait_until(true: Callable[[], bool], seconds: float = 120) -> None:
+    """Wait, but not for ever."""
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.1)
 
 
 def test_rows_are_drawn_evenly_and_the_same_for_a_seed() -> None:
