@@ -96,18 +96,25 @@ def _read_shard(path: Path) -> pd.DataFrame:
         with pq.ParquetFile(path) as file:
             text = _text_columns(file.schema_arrow)
         with pq.ParquetFile(path, read_dictionary=text) as file:  # text as categories: each word is decoded once
-            cells = file.metadata.num_rows * file.metadata.num_columns
-            if cells <= MAX_CELLS:
-                table = file.read()
-                table.validate(full=True)  # text is decoded only when it is used, too late for a clear error
-                options = {"ignore_metadata": True, "integer_object_nulls": True, "split_blocks": True}
-                frame = table.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get, **options)
-                for name in _borrowed(table):
-                    frame[name] = frame[name].copy()
-                return frame
+            check_cells(file.metadata, path)
+            table = file.read()
+            table.validate(full=True)  # text is decoded only when it is used, too late for a clear error
+            options = {"ignore_metadata": True, "integer_object_nulls": True, "split_blocks": True}
+            frame = table.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get, **options)
+            for name in _borrowed(table):
+                frame[name] = frame[name].copy()
+            return frame
+    except CorpusError:
+        raise
     except (pa.ArrowException, OSError, ValueError) as error:
         raise CorpusError(f"{path} is not a readable Parquet file: {printable(str(error))}") from error
-    raise CorpusError(f"{path} declares {cells:,} cells; at most {MAX_CELLS:,} are read.")
+
+
+def check_cells(declared: pq.FileMetaData, path: Path) -> None:
+    """Raise CorpusError if a Parquet file declares more cells than are read, however few bytes it has."""
+    cells = declared.num_rows * declared.num_columns
+    if cells > MAX_CELLS:
+        raise CorpusError(f"{path} declares {cells:,} cells; at most {MAX_CELLS:,} are read.")
 
 
 def _borrowed(table: pa.Table) -> list[str]:

@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 
 from .archive import Progress, no_progress
 from .errors import CorpusError, did_you_mean, printable
+from .files import check_cells
 
 SUFFIXES: Final = {
     ".csv": "csv",
@@ -78,6 +79,7 @@ def read_table(
         raise CorpusError(f'{path} is of no known kind; give {ALLOWED}, or say format = "csv" (or another) in the map.')
     with _explained(path, kind):
         if kind == "parquet":
+            check_cells(pq.read_metadata(path), path)
             frame = pq.read_table(path).flatten().to_pandas(ignore_metadata=True, integer_object_nulls=True)
         else:
             frame = _read_stream(path, kind, separator, progress)

@@ -28,6 +28,7 @@ from rnn_warmstart.corpus import (
     read_corpus,
     write_parquet,
 )
+from rnn_warmstart.corpus.import_tables import read_table
 
 TABLE = pd.DataFrame(
     {
@@ -149,8 +150,9 @@ def test_parquet_that_declares_too_much_is_refused(
     write_parquet(corpus, tmp_path / "x.parquet")
     cells = 3 * len(corpus.runs.columns)
     monkeypatch.setattr(files, "MAX_CELLS", cells - 1)
-    with pytest.raises(CorpusError, match=rf"x\.parquet declares {cells} cells; at most {cells - 1} are read"):
-        read_corpus(tmp_path / "x.parquet")
+    for read in (read_corpus, read_table):
+        with pytest.raises(CorpusError, match=rf"x\.parquet declares {cells} cells; at most {cells - 1} are read"):
+            read(tmp_path / "x.parquet")
 
 
 @settings(max_examples=60, deadline=None)
