@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import threading
 import zlib
@@ -94,8 +95,8 @@ class WarmSampler(BaseSampler):
     Safeguard: each trial is left to Optuna's ``TPESampler`` with the probability, given the trials so far, that the
     prior says nothing (`Correction.doubt`): where the prior is good that is soon one in many, where it misleads nearly
     all. The first five trials, and all that are enqueued, come before. Of those that follow, the first and the fourth
-    are TPE's in any case: only such a trial can tell when all that the prior likes is bad. As in a cold search, TPE draws
-    at random until there are ten trials, beside those that came before. It passes over failed trials.
+    are TPE's in any case: only such a trial can tell when all that the prior likes is bad. As in a cold search, TPE
+    draws at random until there are ten trials, beside those that came before.
 
     Suggestions depend on the seed, the trial's number and the trials that the storage holds, on nothing else: a study
     that is interrupted and goes on continues the same, and workers on one storage need no seeds of their own.
@@ -310,6 +311,25 @@ def _around(starts: Floats, axes: list[int], rng: np.random.Generator) -> Floats
     return np.asarray(1 - np.abs(1 - np.abs(points) % 2))
 
 
+class _Told(Study):
+    """A study whose failed trials were pruned: TPE passes over failed ones, and takes pruned ones for the worst."""
+
+    def __init__(self, study: Study) -> None:
+        super().__init__(study.study_name, study._storage)
+
+    def _get_trials(self, deepcopy: bool = True, states: Any = None, use_cache: bool = False) -> list[FrozenTrial]:
+        trials = [_pruned_if_failed(trial) for trial in super()._get_trials(deepcopy, use_cache=use_cache)]
+        return [trial for trial in trials if states is None or trial.state in states]
+
+
+def _pruned_if_failed(trial: FrozenTrial) -> FrozenTrial:
+    if trial.state != TrialState.FAIL or not trial.params:
+        return trial
+    told = copy.copy(trial)
+    told.state, told.intermediate_values = TrialState.PRUNED, {}
+    return told
+
+
 def _believed(study: Study) -> int:
     """Return how many trials come before the prior is doubted."""
     return max(BELIEVED, sum(bool(_queued(other)) for other in study.get_trials(deepcopy=False)))
@@ -319,6 +339,7 @@ def _cold(
     study: Study, trial: FrozenTrial, space: Mapping[str, BaseDistribution], options: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Return what Optuna's TPE chooses from all trials so far; nothing for what has one value."""
+    study = _Told(study)
     together = TPESampler(**options)
     known = {
         name: distribution

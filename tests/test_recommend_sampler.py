@@ -116,7 +116,7 @@ def test_a_misleading_prior_fades_and_a_true_one_stays():
     right, wrong = Bowl(at=0.7), Bowl(at=0.7, sign=-1.0)
     good, bad = study_with(right), study_with(wrong)
     for study in (good, bad):
-        study.optimize(bowl, n_trials=30)
+        study.optimize(bowl, n_trials=40)
     kept, lost = correction_of(good, right), correction_of(bad, wrong)
     assert kept.weight > 0.5 > 0.2 > lost.weight and kept.doubt < 0.1 < 0.8 < lost.doubt
     early, late = ([abs(trial.params["x"] - 0.7) for trial in part] for part in (bad.trials[:4], bad.trials[-10:]))
