@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import threading
 import zlib
@@ -39,6 +40,8 @@ BELIEVED: Final = 5
 """So many trials at first the prior is believed, unless more were enqueued."""
 PROBES: Final = (0, 3)
 """Which of the trials thereafter are chosen without the prior in any case."""
+STARTUP: Final = 10
+"""So many trials more TPE draws at random before it learns, as it does by itself in a cold search."""
 
 _log = logging.getLogger(__name__)
 
@@ -92,8 +95,8 @@ class WarmSampler(BaseSampler):
     Safeguard: each trial is left to Optuna's ``TPESampler`` with the probability, given the trials so far, that the
     prior says nothing (`Correction.doubt`): where the prior is good that is soon one in many, where it misleads nearly
     all. The first five trials, and all that are enqueued, come before. Of those that follow, the first and the fourth
-    are TPE's in any case, which draws at random as long as there are fewer than ten: only such a trial can tell when
-    all that the prior likes is bad.
+    are TPE's in any case: only such a trial can tell when all that the prior likes is bad. As in a cold search, TPE
+    draws at random until there are ten trials, beside those that came before.
 
     Suggestions depend on the seed, the trial's number and the trials that the storage holds, on nothing else: a study
     that is interrupted and goes on continues the same, and workers on one storage need no seeds of their own.
@@ -190,9 +193,11 @@ class WarmSampler(BaseSampler):
         cube = Cube(space)
         pool, evidence = self._pool(cube), _evidence(study, trial, cube)
         search = _Search(self.prior, cube, pool, evidence, held)
-        place = _place(study, trial)
+        believed = _believed(study)
+        place = trial.number - believed
         if place in PROBES or (place >= 0 and rng.random() < search.doubt):
-            cold = cube.parameters(np.full(len(cube), 0.5)) | _cold(study, trial, space, int(rng.integers(2**32)))
+            options = {"n_startup_trials": believed + STARTUP, "seed": int(rng.integers(2**32))}
+            cold = cube.parameters(np.full(len(cube), 0.5)) | _cold(study, trial, space, options)
             if search.is_new(cold | dict(held)):
                 return cold | dict(held)
         return cube.parameters(search.best(rng)) | dict(held)
@@ -306,22 +311,43 @@ def _around(starts: Floats, axes: list[int], rng: np.random.Generator) -> Floats
     return np.asarray(1 - np.abs(1 - np.abs(points) % 2))
 
 
-def _place(study: Study, trial: FrozenTrial) -> int:
-    """Return how many trials have begun since the prior had to be believed; negative as long as it has to."""
-    enqueued = sum(bool(_queued(other)) for other in study.get_trials(deepcopy=False))
-    return trial.number - max(BELIEVED, enqueued)
+class _Told(Study):
+    """A study whose failed trials were pruned: TPE passes over failed ones, and takes pruned ones for the worst."""
+
+    def __init__(self, study: Study) -> None:
+        super().__init__(study.study_name, study._storage)
+
+    def _get_trials(self, deepcopy: bool = True, states: Any = None, use_cache: bool = False) -> list[FrozenTrial]:
+        trials = [_pruned_if_failed(trial) for trial in super()._get_trials(deepcopy, use_cache=use_cache)]
+        return [trial for trial in trials if states is None or trial.state in states]
 
 
-def _cold(study: Study, trial: FrozenTrial, space: Mapping[str, BaseDistribution], seed: int) -> dict[str, Any]:
-    """Return what Optuna's TPE chooses, by its defaults, from all trials so far; nothing for what has one value."""
-    together = TPESampler(seed=seed)
+def _pruned_if_failed(trial: FrozenTrial) -> FrozenTrial:
+    if trial.state != TrialState.FAIL or not trial.params:
+        return trial
+    told = copy.copy(trial)
+    told.state, told.intermediate_values = TrialState.PRUNED, {}
+    return told
+
+
+def _believed(study: Study) -> int:
+    """Return how many trials come before the prior is doubted."""
+    return max(BELIEVED, sum(bool(_queued(other)) for other in study.get_trials(deepcopy=False)))
+
+
+def _cold(
+    study: Study, trial: FrozenTrial, space: Mapping[str, BaseDistribution], options: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return what Optuna's TPE chooses from all trials so far; nothing for what has one value."""
+    study = _Told(study)
+    together = TPESampler(**options)
     known = {
         name: distribution
         for name, distribution in together.infer_relative_search_space(study, trial).items()
         if space.get(name) == distribution
     }
     chosen = together.sample_relative(study, trial, known)
-    alone = TPESampler(seed=seed, multivariate=False)  # the default would log a line for each such parameter
+    alone = TPESampler(**options, multivariate=False)  # the default would log a line for each such parameter
     return {
         name: chosen[name] if name in chosen else alone.sample_independent(study, trial, name, distribution)
         for name, distribution in space.items()
