@@ -90,7 +90,7 @@ class Surrogate:
         matrix, targets = encoder.transform(runs), Targets.from_runs(runs, scale)
         many = len(runs) > CALIBRATING
         if many:
-            matrix = matrix.astype(np.float32)  # type: ignore[assignment]
+            matrix = matrix.astype(np.float32)
         drawn = draw_rows(len(runs), CALIBRATING, settings.seed)
         known, rows, goals = runs[drawn], matrix[drawn], targets.take(drawn)
         folds = list(setup_folds(known, settings.folds, settings.seed))
