@@ -206,7 +206,10 @@ def _networks(content: bytes, data: dict[str, Any]) -> Ensemble:
             f"{NETWORKS} must hold float32 weights, {count_weights(widths)} a network, but holds {weights.dtype} of "
             f"shape {weights.shape}"
         )
-    return Ensemble(Inputs.from_dict(data["inputs"]), widths, weights, levels)
+    inputs = Inputs.from_dict(data["inputs"])
+    if inputs.width != widths[0]:
+        raise ValueError(f"the networks have {widths[0]} inputs, but {inputs.width} are described")
+    return Ensemble(inputs, widths, weights, levels)
 
 
 def _npy_bytes(array: np.ndarray) -> bytes:

@@ -138,6 +138,7 @@ def test_weights_that_are_none_are_refused_although_the_checksum_fits(folder, we
         ("networks.npy", b"), }", b"),}}"),
         ("surrogate.json", b'"task_type"', b'"task-type"'),
         ("surrogate.json", b'"centre": [', b'"centre": [0,'),
+        ("surrogate.json", b'"widths": [', b'"widths": [1, '),
         ("surrogate.json", b'"losses": [', b'"losses": [0.1,'),
         ("surrogate.json", b'"encoder"', b'"encoder": ' + b"[" * 2000),
     ],
@@ -152,6 +153,20 @@ def test_files_that_do_not_fit_together_are_refused_although_the_checksums_fit(f
     registry["sha256"][name] = hashlib.sha256((folder / name).read_bytes()).hexdigest()
     (folder / "registry.json").write_text(json.dumps(registry))
     with pytest.raises(ModelError, match="does not describe a surrogate"):
+        load_surrogate(folder)
+
+
+def test_networks_have_the_inputs_that_are_described(folder):
+    import hashlib
+
+    data = json.loads((folder / "surrogate.json").read_text())
+    data["networks"]["inputs"]["sizes"][0] = 10**11
+    content = json.dumps(data).encode()
+    (folder / "surrogate.json").write_bytes(content)
+    registry = json.loads((folder / "registry.json").read_text())
+    registry["sha256"]["surrogate.json"] = hashlib.sha256(content).hexdigest()
+    (folder / "registry.json").write_text(json.dumps(registry))
+    with pytest.raises(ModelError, match=r"the networks have \d+ inputs, but \d{12} are described"):
         load_surrogate(folder)
 
 
