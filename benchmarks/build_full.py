@@ -94,7 +94,9 @@ def compare_trees(runs: pd.DataFrame, settings: Settings) -> dict[str, float]:
         fit_booster(name, matrix, target, encoder, settings)
         found["own"] += time.process_time() - begun
         begun = time.process_time()
-        data = lightgbm.Dataset(matrix, target, categorical_feature=encoder.categorical, feature_name=encoder.features)
+        data = lightgbm.Dataset(
+            matrix, target, categorical_feature=encoder.categorical, feature_name=list(encoder.features)
+        )
         lightgbm.train(settings.parameters(name), data, settings.rounds(name))
         found["lightgbm"] += time.process_time() - begun
     return found
