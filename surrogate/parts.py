@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from threadpoolctl import threadpool_limits
+
 MOST_JOBS: Final = 2
 """Processes at a time: each may need a gigabyte and a half."""
 Share = Callable[[float], None]
@@ -57,7 +59,9 @@ def make_parts(parts: Sequence[Part], apart: bool, progress: Share | None = None
 def _made_here(parts: Sequence[Part], progress: Share | None) -> Iterator[Any]:
     total, done = sum(part.work for part in parts), 0.0
     for part in parts:
-        yield part.make(None if progress is None else _within(progress, done / total, part.work / total))
+        with threadpool_limits(1, "blas"):  # as joblib's processes; more threads sum in another order
+            made = part.make(None if progress is None else _within(progress, done / total, part.work / total))
+        yield made
         done += part.work
 
 

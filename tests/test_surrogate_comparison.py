@@ -73,7 +73,7 @@ def test_samplers_and_seeds_make_a_difference_and_workers_none(found, benchmarks
     assert not np.array_equal(found.losses[:, :, 0], found.losses[:, :, 1])
     calls = []
     again = compare_samplers(benchmarks, ["tpe", "random"], 15, 2, workers=2, progress=calls.append)
-    np.testing.assert_array_equal(again.losses, found.losses)
+    np.testing.assert_allclose(again.losses, found.losses, atol=1e-6)  # workers have one thread each for float32 sums
     assert sum(calls) == 3 * 2 * 2
 
 
