@@ -15,7 +15,7 @@ import numpy as np
 
 from ..features import Encoder
 from ..features.encoder import SETUP_FEATURES
-from .boosting import Boosters, Floats, Settings, Targets, fit_booster
+from .boosting import Boosters, Floats, Settings, Targets
 from .network import Ensemble
 
 UNSEEN: Final = {"architecture": 1.0, "task_type": 0.25}
@@ -37,22 +37,6 @@ class Predictors:
 
     boosters: Boosters
     networks: Ensemble
-
-    @classmethod
-    def fit(
-        cls,
-        matrix: Floats,
-        targets: Targets,
-        encoder: Encoder,
-        settings: Settings,
-        progress: Callable[[float], None] | None = None,
-    ) -> Predictors:
-        """Fit all but the spread on a feature matrix of shape (n_runs, n_features)."""
-        models = {
-            name: fit_booster(name, matrix, getattr(targets, name), encoder, settings)
-            for name in ("rank", "loss", "diverge")
-        }
-        return cls(Boosters(models), fit_networks(matrix, targets, encoder, settings, progress))
 
     def scores(self, matrix: Floats) -> tuple[Floats, Floats]:
         """Return the predicted rank score and loss score of each row, shape (n_rows,) each."""
