@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -20,9 +20,6 @@ from .noise import SeedNoise
 from .parts import Part, make_parts
 from .predictors import Predictors, fit_networks
 from .targets import LossScale, random_runs, rank_quantiles
-
-if TYPE_CHECKING:
-    import lightgbm
 
 SCORED: Final = ("rank", "loss", "diverge")
 """The boosters that are fitted on targets, and not on other models' errors."""
@@ -96,7 +93,10 @@ class Surrogate:
         folds = list(setup_folds(known, settings.folds, settings.seed))
         parts = [
             Part(settings.network.members, partial(fit_networks, matrix, targets, encoder, settings)),
-            *(Part(0.5, partial(_fit_booster, name, matrix, targets, encoder, settings)) for name in SCORED),
+            *(
+                Part(0.5, partial(fit_booster, name, matrix, getattr(targets, name), encoder, settings))
+                for name in SCORED
+            ),
             *(Part(1.0, partial(predict_fold, fold, rows, goals, encoder, settings)) for fold in folds),
         ]
         telling = None if progress is None else partial(progress, "fitting")
@@ -200,14 +200,3 @@ def _calibrate(runs: pd.DataFrame, targets: Targets, held_out: HeldOut) -> Calib
         expected_rank=Steps.fit(score[random], rank_quantiles(runs)[random]),
         divergence=Steps.fit(held_out.diverge, targets.diverge),
     )
-
-
-def _fit_booster(
-    name: str,
-    matrix: Floats,
-    targets: Targets,
-    encoder: Encoder,
-    settings: Settings,
-    progress: Callable[[float], None] | None,
-) -> lightgbm.Booster:
-    return fit_booster(name, matrix, getattr(targets, name), encoder, settings, progress)

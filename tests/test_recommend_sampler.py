@@ -131,7 +131,7 @@ def test_a_misleading_prior_fades_and_a_true_one_stays():
     assert min(early) > 0.25 and np.median(late) < 0.15
 
 
-def test_a_misled_search_ends_no_worse_than_a_cold_one():
+def test_on_a_plain_function_a_misled_search_catches_up_with_five_more_trials():
     """Six seeds each, within two standard errors. The misled search has lost five trials, so it gets five more."""
 
     def rugged(trial):
