@@ -70,7 +70,7 @@ FILES = {
     "pickle-counted-bytes.p": b"\x80\x04\x8e" + struct.pack("<Q", 2**42) + b".",
     "pickle-memo-index.p": b"\x80\x02]r" + struct.pack("<I", 2**31 - 1) + b".",
     "json-half-a-character.jsonl": (LINE % '"\\ud800"').encode(),
-    "json-deep.jsonl": (LINE % ("[" * 1100 + "]" * 1100)).encode(),
+    "json-deep.jsonl": (LINE % ("[" * 20_000 + "]" * 20_000)).encode(),
     "json-many-digits.jsonl": (LINE % ("9" * 5000)).encode(),
     "map-many-digits.toml": b'source = "a"\n[run]\neval_loss = 0x' + b"f" * 4000 + b"\n",
     "map-dots.toml": b'source = "a"\n[run]\neval_loss' + b".a" * 30000 + b" = 1\n",
