@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import logging
 import threading
 import zlib
@@ -12,7 +11,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution
-from optuna.samplers import BaseSampler, TPESampler
+from optuna.samplers import BaseSampler
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
@@ -36,12 +35,12 @@ LATEST: Final = 200
 """Trials that the correction learns from: so many of the latest, and as many of the best before them."""
 SILENT: Final = 8
 """At most so many of the trials that are being asked for at the same moment are guessed."""
-BELIEVED: Final = 5
+BELIEVED: Final = 3
 """So many trials at first the prior is believed, unless more were enqueued."""
 PROBES: Final = (0, 3)
-"""Which of the trials thereafter are chosen without the prior in any case."""
+"""Which of the trials thereafter are drawn at random in any case."""
 STARTUP: Final = 10
-"""So many trials more TPE draws at random before it learns, as it does by itself in a cold search."""
+"""So many of the trials thereafter may be."""
 
 _log = logging.getLogger(__name__)
 
@@ -92,11 +91,11 @@ class WarmSampler(BaseSampler):
     the trials contradict it. Failed and pruned trials count as worse than all others; trials that run, or wait in the
     queue, keep others away from where they are.
 
-    Safeguard: each trial is left to Optuna's ``TPESampler`` with the probability, given the trials so far, that the
-    prior says nothing (`Correction.doubt`): where the prior is good that is soon one in many, where it misleads nearly
-    all. The first five trials, and all that are enqueued, come before. Of those that follow, the first and the fourth
-    are TPE's in any case: only such a trial can tell when all that the prior likes is bad. As in a cold search, TPE
-    draws at random until there are ten trials, beside those that came before.
+    Safeguard: of ten trials, after the first three and all that are enqueued, each is drawn at random with the
+    probability, given the trials so far, that the prior says nothing (`Correction.doubt`): where the prior is good that
+    is soon none, where it misleads nearly all, as in a cold search. The first and the fourth are drawn in any case:
+    only such a trial can tell when all that the prior likes is bad. What comes after them starts from there, with the
+    weight that the prior deserves.
 
     Suggestions depend on the seed, the trial's number and the trials that the storage holds, on nothing else: a study
     that is interrupted and goes on continues the same, and workers on one storage need no seeds of their own.
@@ -193,13 +192,11 @@ class WarmSampler(BaseSampler):
         cube = Cube(space)
         pool, evidence = self._pool(cube), _evidence(study, trial, cube)
         search = _Search(self.prior, cube, pool, evidence, held)
-        believed = _believed(study)
-        place = trial.number - believed
-        if place in PROBES or (place >= 0 and rng.random() < search.doubt):
-            options = {"n_startup_trials": believed + STARTUP, "seed": int(rng.integers(2**32))}
-            cold = cube.parameters(np.full(len(cube), 0.5)) | _cold(study, trial, space, options)
-            if search.is_new(cold | dict(held)):
-                return cold | dict(held)
+        place = trial.number - _believed(study)
+        if place in PROBES or (0 <= place < STARTUP and rng.random() < search.doubt):
+            drawn = cube.parameters(rng.random(len(cube))) | dict(held)
+            if search.is_new(drawn):
+                return drawn
         return cube.parameters(search.best(rng)) | dict(held)
 
     def _pool(self, cube: Cube) -> Pool:
@@ -311,48 +308,9 @@ def _around(starts: Floats, axes: list[int], rng: np.random.Generator) -> Floats
     return np.asarray(1 - np.abs(1 - np.abs(points) % 2))
 
 
-class _Told(Study):
-    """A study whose failed trials were pruned: TPE passes over failed ones, and takes pruned ones for the worst."""
-
-    def __init__(self, study: Study) -> None:
-        super().__init__(study.study_name, study._storage)
-
-    def _get_trials(self, deepcopy: bool = True, states: Any = None, use_cache: bool = False) -> list[FrozenTrial]:
-        trials = [_pruned_if_failed(trial) for trial in super()._get_trials(deepcopy, use_cache=use_cache)]
-        return [trial for trial in trials if states is None or trial.state in states]
-
-
-def _pruned_if_failed(trial: FrozenTrial) -> FrozenTrial:
-    if trial.state != TrialState.FAIL or not trial.params:
-        return trial
-    told = copy.copy(trial)
-    told.state, told.intermediate_values = TrialState.PRUNED, {}
-    return told
-
-
 def _believed(study: Study) -> int:
     """Return how many trials come before the prior is doubted."""
     return max(BELIEVED, sum(bool(_queued(other)) for other in study.get_trials(deepcopy=False)))
-
-
-def _cold(
-    study: Study, trial: FrozenTrial, space: Mapping[str, BaseDistribution], options: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Return what Optuna's TPE chooses from all trials so far; nothing for what has one value."""
-    study = _Told(study)
-    together = TPESampler(**options)
-    known = {
-        name: distribution
-        for name, distribution in together.infer_relative_search_space(study, trial).items()
-        if space.get(name) == distribution
-    }
-    chosen = together.sample_relative(study, trial, known)
-    alone = TPESampler(**options, multivariate=False)  # the default would log a line for each such parameter
-    return {
-        name: chosen[name] if name in chosen else alone.sample_independent(study, trial, name, distribution)
-        for name, distribution in space.items()
-        if not distribution.single()
-    }
 
 
 def _evidence(study: Study, trial: FrozenTrial, cube: Cube) -> Evidence:

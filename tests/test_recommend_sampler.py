@@ -78,7 +78,7 @@ def study_with(prior, seed=0, **options):
 
 def test_the_first_trials_are_where_the_prior_is_best():
     study = study_with(Bowl(at=0.7))
-    study.optimize(bowl, n_trials=5)
+    study.optimize(bowl, n_trials=3)
     assert all(abs(trial.params["x"] - 0.7) < 0.15 for trial in study.trials)
 
 
@@ -124,15 +124,15 @@ def test_a_misleading_prior_fades_and_a_true_one_stays():
     right, wrong = Bowl(at=0.7), Bowl(at=0.7, sign=-1.0)
     good, bad = study_with(right), study_with(wrong)
     for study in (good, bad):
-        study.optimize(bowl, n_trials=40)
+        study.optimize(bowl, n_trials=30)
     kept, lost = correction_of(good, right), correction_of(bad, wrong)
     assert kept.weight > 0.5 > 0.2 > lost.weight and kept.doubt < 0.1 < 0.8 < lost.doubt
     early, late = ([abs(trial.params["x"] - 0.7) for trial in part] for part in (bad.trials[:4], bad.trials[-10:]))
     assert min(early) > 0.25 and np.median(late) < 0.15
 
 
-def test_on_a_plain_function_a_misled_search_catches_up_with_five_more_trials():
-    """Six seeds each, within two standard errors. The misled search has lost five trials, so it gets five more."""
+def test_on_a_plain_function_a_misled_search_catches_up():
+    """Six seeds each, 30 trials, within two standard errors of cold TPE, though the first three are lost."""
 
     def rugged(trial):
         params = suggest(trial)
@@ -143,10 +143,10 @@ def test_on_a_plain_function_a_misled_search_catches_up_with_five_more_trials():
         misled = study_with(Bowl(at=0.7, sign=-1.0), seed)
         misled.optimize(rugged, n_trials=30)
         cold = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=seed))
-        cold.optimize(rugged, n_trials=25)
+        cold.optimize(rugged, n_trials=30)
         ends["misled"].append(misled.best_value)
         ends["cold"].append(cold.best_value)
-        assert min(trial.value for trial in misled.trials[:5]) > 10 * misled.best_value
+        assert min(trial.value for trial in misled.trials[:3]) > 10 * misled.best_value
     misled, cold = (np.array(values) for values in ends.values())
     error = (misled - cold).std(ddof=1) / np.sqrt(len(cold))
     assert (misled - cold).mean() < 2 * error
@@ -154,7 +154,7 @@ def test_on_a_plain_function_a_misled_search_catches_up_with_five_more_trials():
 
 @pytest.mark.parametrize("enqueued", [0, 2, 7])
 def test_two_early_trials_ask_no_prior(enqueued):
-    """After the first five, or more if more were enqueued, the first and the fourth are the same whatever the prior."""
+    """After the first three, or more if more were enqueued, the first and the fourth are the same whatever the prior."""
     found = []
     for at in (0.2, 0.8):
         study = study_with(Bowl(at=at))
@@ -162,7 +162,7 @@ def test_two_early_trials_ask_no_prior(enqueued):
             study.enqueue_trial({"x": number / 10})
         study.optimize(lambda trial: suggest(trial)["width"], n_trials=12)
         found.append([trial.params for trial in study.trials])
-    first = max(5, enqueued)
+    first = max(3, enqueued)
     same = [number for number, (one, other) in enumerate(zip(*found, strict=True)) if one == other]
     assert {first, first + 3} <= set(same) and not set(same) & set(range(enqueued, first))
 
@@ -235,8 +235,8 @@ def test_where_trials_come_to_nothing_it_does_not_stay(how):
             raise optuna.TrialPruned
         return float("nan")
 
-    study.optimize(half_bad, n_trials=45, catch=(RuntimeError,))
-    early, late = ([trial.params["x"] < 0.5 for trial in part] for part in (study.trials[:5], study.trials[-20:]))
+    study.optimize(half_bad, n_trials=25, catch=(RuntimeError,))
+    early, late = ([trial.params["x"] < 0.5 for trial in part] for part in (study.trials[:3], study.trials[-8:]))
     assert not any(early) and np.mean(late) > 0.5
 
 
