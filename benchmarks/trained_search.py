@@ -107,7 +107,7 @@ class Question:
         return found.enqueue(optuna.create_study(sampler=WarmSampler(SurrogatePrior(found.query), seed=seed)))
 
     def train(self, configurations: list[dict[str, Any]], seeds: list[int]) -> list[float]:
-        """Return each configuration's loss with its seed, infinite if diverged; those that are not kept train together."""
+        """Return each configuration's loss with its seed, infinite if diverged; those not kept train together."""
         trainings = [
             Job(self.setup, "trainer/searched", [item | self.found.query.space.fixed], [seed], [0])
             for item, seed in zip(configurations, seeds, strict=True)
