@@ -149,6 +149,11 @@ def plain_surrogate(known: Known, count: int) -> Configurations:
 
 
 def quantile_surrogate(setup: Setup) -> dict[str, Configurations]:
-    """Return what Syne Tune's quantile surrogate proposes, by list, as `benchmarks/quantile_rival.py` wrote it."""
-    found = json.loads(QUANTILE_FILE.read_text())["proposals"]
+    """Return what Syne Tune's quantile surrogate proposes in a setup, by list."""
+    found = read_quantiles()["proposals"]
     return {item["list"]: item["configurations"] for item in found if item["setup"] == repr(setup)}
+
+
+def read_quantiles() -> dict[str, Any]:
+    """Return what `benchmarks/quantile_rival.py` wrote."""
+    return json.loads(QUANTILE_FILE.read_text())
