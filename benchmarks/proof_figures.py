@@ -134,7 +134,7 @@ def at(values: list[float], trial: int) -> float:
 
 def to_text(result: dict[str, Any]) -> str:
     """Return the tables."""
-    about = result["provenance"]
+    about, quantiles = result["provenance"], result["quantile_rival"]
     rows = []
     for name, moments in result["summary"].items():
         rows += [[name, t, f"{item['regret']:.3f}", *_cells(item)] for t, item in moments.items() if t != "speed_up"]
@@ -155,7 +155,8 @@ def to_text(result: dict[str, Any]) -> str:
 `python benchmarks/recommendation.py`, commit {about["commit"]}, corpus of {about["corpus"]["rows"]:,} runs in \
 {about["corpus"]["setups"]} setups, SHA-256 {about["corpus"]["sha256"]}, seed {about["seed"]}. \
 {len(result["setups"])} setups that the surrogate has not seen, {result["steps"]:,} training steps for everybody, {n} \
-random configurations a setup, every proposal with {SEEDS} seeds.
+random configurations a setup, every proposal with {SEEDS} seeds. The quantile surrogate's proposals: Syne Tune \
+{quantiles["libraries"]["syne-tune"]}, commit {quantiles["commit"]}, corpus of {quantiles["corpus"]["rows"]:,} runs.
 
 {markdown_table(header, rows)}
 {_faster(result["summary"])}

@@ -1,18 +1,17 @@
 """Are recommendations good? Train them for real on setups, and on tasks, that the surrogate has never seen.
 
-    python benchmarks/recommendation.py              # benchmarks/results/recommendation.{json,md,png}; hours, resumable
+    python benchmarks/recommendation.py              # benchmarks/results/recommendation.{json,md}; hours, resumable
     python benchmarks/recommendation.py --smoke      # a minute, writes nothing
 
 24 setups, four of every task and of every architecture. For the first regime the surrogate is fitted without the judged
 setups (two fits, twelve setups each left out), for the second without the whole task (six fits), and asked with the
 task's description, and with `task="any"`. Everybody trains for the same number of steps. Truth is the trainer alone:
 500 random configurations of that length a setup, and every proposal of everybody with three seeds. The rivals see the
-same runs as the surrogate, those of the same architecture.
+same runs as the surrogate, those of the same architecture. Syne Tune's proposals are read from a file, as it needs an
+environment of its own; after a change of the corpus, `benchmarks/quantile_rival.py` makes them anew.
 
 After T trials of a list stands the lowest loss of its first T. It is told as the share of the random configurations
-that are better, and as normalised {_faster(result["summary"])}
-
-regret: 0 is the best loss that anybody reached in the setup, 1 the median of the
+that are better, and as normalised regret: 0 is the best loss that anybody reached in the setup, 1 the median of the
 random ones. "Best of k random" is exact over all draws of k of the 500. text8 is read from the path in
 RNN_WARMSTART_TEXT8.
 """
@@ -33,7 +32,15 @@ from joblib import Parallel, delayed
 from proof_figures import OURS, OURS_UNSEEN, SEEDS, Proposals, judge, summarise, to_text
 from provenance import provenance, write_result
 from rich.console import Console
-from rivals import Known, default_configuration, nearest_best, plain_surrogate, portfolio
+from rivals import (
+    Known,
+    default_configuration,
+    nearest_best,
+    plain_surrogate,
+    portfolio,
+    quantile_surrogate,
+    read_quantiles,
+)
 from rnn_warmstart.corpus import SETUP, load_builtin
 from rnn_warmstart.corpus.schema import ABSURD_LOSS
 from rnn_warmstart.features import ARCHITECTURES
@@ -120,6 +127,7 @@ def propose(
         'task unseen: recommend, task="any"': [dict(item.hparams) for item in anywhere],
         "task unseen: greedy portfolio": portfolio(other, LENGTH),
         "task unseen: nearest setup's best": nearest_best(other, LENGTH),
+        **quantile_surrogate(setup),
     }
     fixed = {name: [item | {"train_steps": steps} for item in lists] for name, lists in proposals.items()}
     return fixed, np.array([item.interval for item in found])
@@ -170,6 +178,7 @@ def run(
         results.append(judge(setup, random, proposals, usable(table).reshape(-1, SEEDS), intervals))
     return {
         "provenance": provenance(corpus, 0),
+        "quantile_rival": read_quantiles()["provenance"],
         "steps": steps,
         "random": count,
         "summary": summarise(results, list(results[0]["lists"])),

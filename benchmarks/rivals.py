@@ -6,12 +6,14 @@ held out.
 
 from __future__ import annotations
 
+import json
 from functools import cached_property
 from typing import Any, Final
 
 import lightgbm
 import numpy as np
 import pandas as pd
+from provenance import RESULTS
 from rnn_warmstart.corpus import SETUP
 from rnn_warmstart.corpus.schema import HP_PREFIX
 from rnn_warmstart.features import Encoder
@@ -26,6 +28,9 @@ SETTINGS: Final = {"objective": "l2", "num_leaves": 31, "learning_rate": 0.05, "
                    "verbosity": -1, "num_threads": 1}  # fmt: skip
 ROUNDS: Final = 400
 STEPS: Final = "train_steps"
+QUANTILE: Final = "quantile surrogate (Syne Tune)"
+QUANTILE_UNSEEN: Final = f"task unseen: {QUANTILE}"
+QUANTILE_FILE: Final = RESULTS / "quantile_rival.json"
 Configurations = list[dict[str, Any]]
 
 
@@ -141,3 +146,14 @@ def plain_surrogate(known: Known, count: int) -> Configurations:
                          max_params=setup.max_params)  # fmt: skip
     order = np.argsort(model.predict(encoder.transform(table)), kind="stable")
     return [drawn[row] for row in order[:count]]
+
+
+def quantile_surrogate(setup: Setup) -> dict[str, Configurations]:
+    """Return what Syne Tune's quantile surrogate proposes in a setup, by list."""
+    found = read_quantiles()["proposals"]
+    return {item["list"]: item["configurations"] for item in found if item["setup"] == repr(setup)}
+
+
+def read_quantiles() -> dict[str, Any]:
+    """Return what `benchmarks/quantile_rival.py` wrote."""
+    return json.loads(QUANTILE_FILE.read_text())

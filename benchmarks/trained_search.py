@@ -1,17 +1,21 @@
 """Does a warm start shorten a search of real trainings, and what does a misleading one cost?
 
-    python benchmarks/trained_search.py             # results/trained_search.{json,md}; half an hour
+    python benchmarks/trained_search.py             # results/trained_search.{json,md}; an hour
     python benchmarks/trained_search.py --misled    # results/misled_search.{json,md}; half an hour
     python benchmarks/trained_search.py --smoke     # half a minute, writes nothing; with --misled too
 
 Warm and cold searches side by side, on setups of no corpus; the shipped models are asked. Every trial is a training of
 the same number of steps. All searches of a setup go on side by side, a trial of each at a time, so that their networks
-train together; none sees another's trials. What was searched is kept, so that a run that was stopped goes on.
+train together; none sees another's trials. Every training is kept in benchmarks/cache, by configuration and seed, so
+that a run that was stopped goes on, and one after a change of a search trains only what is asked anew.
+
+Cold rivals are Optuna's, with their defaults: TPE, the Gaussian process, CMA-ES (which has numbers only; Optuna draws
+the categories at random) and random search. A training that diverged is told as failed, and teaches none of them.
 
 After T trials stands the lowest loss so far, as normalised regret: 0 is the lowest that any search of the setup
 reached, 1 the median of all random trials and whatever is above it. The speed-up says how many times fewer trials a
-search needs to reach what cold TPE has after all of its own: the geometric mean over setups and seeds, 95 % by
-bootstrap over setups. text8 is read from the path in RNN_WARMSTART_TEXT8.
+search needs to reach what cold TPE has after 50: the geometric mean over setups and seeds, 95 % by bootstrap over
+setups. text8 is read from the path in RNN_WARMSTART_TEXT8.
 
 Misled searches must not end worse than cold TPE. They are `warm_study`'s
 
@@ -32,7 +36,7 @@ from typing import Any
 import numpy as np
 import optuna
 from joblib import Parallel, delayed
-from optuna.samplers import RandomSampler, TPESampler
+from optuna.samplers import CmaEsSampler, GPSampler, RandomSampler, TPESampler
 from provenance import markdown_table, provenance, write_result
 from rich.console import Console
 from rnn_warmstart import recommend, warm_study
@@ -42,7 +46,6 @@ from rnn_warmstart.corpus.schema import ABSURD_LOSS
 from rnn_warmstart.recommend.prior import SurrogatePrior
 from rnn_warmstart.recommend.recommendation import Recommendation
 from rnn_warmstart.recommend.sampler import WarmSampler
-from rnn_warmstart.surrogate.library import fingerprint
 from rnn_warmstart.training.runs import Job, draw_seeds, make_runs
 from rnn_warmstart.training.setups import TASK_TYPES, Setup
 from scipy.stats import spearmanr
@@ -51,6 +54,8 @@ from warm_search import Turned
 PORTFOLIO, HISTORY = 5, 20
 MOMENTS = (1, 3, 5, 10, 25, 50, 100)
 WARM, COLD, RANDOM = "warm_study", "TPE", "random"
+LEVEL = 50
+"""The speed-up is to what cold TPE has after so many trials."""
 STARTUP = 10
 """So many trials of cold TPE are random."""
 CACHE = Path(__file__).parent / "cache" / "trained_search"
@@ -59,8 +64,9 @@ CACHE = Path(__file__).parent / "cache" / "trained_search"
 class Question:
     """One setup, at one training length."""
 
-    def __init__(self, setup: Setup, steps: int) -> None:
-        self.setup = setup
+    def __init__(self, setup: Setup, steps: int, kept: Path | None = None) -> None:
+        self.setup, self.kept = setup, kept
+        self.losses: dict[str, float] = json.loads(kept.read_text()) if kept is not None and kept.exists() else {}
         self.arguments = (setup.architecture, setup.task_type, setup.max_params)
         self.options: dict[str, Any] = {"depth": setup.n_layers, "fixed": {"train_steps": steps}, "n": PORTFOLIO}
         self.found = recommend(*self.arguments, **self.options)
@@ -100,13 +106,23 @@ class Question:
     def _study(self, found: Recommendation, seed: int) -> optuna.Study:
         return found.enqueue(optuna.create_study(sampler=WarmSampler(SurrogatePrior(found.query), seed=seed)))
 
-    def train(self, configurations: list[dict[str, Any]], *origin: int | str) -> list[float]:
-        """Train configurations together, each with a seed of its own; return their losses, infinite if diverged."""
-        hparams = [item | self.found.query.space.fixed for item in configurations]
-        seeds = draw_seeds(len(hparams), "trained_search", repr(self.setup), *origin)
-        runs = make_runs(Job(self.setup, "trainer/searched", hparams, seeds, list(range(len(hparams)))))
-        losses = runs["eval_loss"].to_numpy(np.float64, na_value=np.inf)
-        return np.where(runs["diverged"] | ~(losses < ABSURD_LOSS), np.inf, losses).tolist()
+    def train(self, configurations: list[dict[str, Any]], seeds: list[int]) -> list[float]:
+        """Return each configuration's loss with its seed, infinite if diverged; those not kept train together."""
+        trainings = [
+            Job(self.setup, "trainer/searched", [item | self.found.query.space.fixed], [seed], [0])
+            for item, seed in zip(configurations, seeds, strict=True)
+        ]
+        missing = [item for item in trainings if item.name not in self.losses]
+        if missing:
+            together = ([part for item in missing for part in getattr(item, name)]
+                        for name in ("configurations", "seeds", "hyper_iters"))  # fmt: skip
+            runs = make_runs(Job(self.setup, "trainer/searched", *together))
+            losses = runs["eval_loss"].to_numpy(np.float64, na_value=np.inf)
+            losses = np.where(runs["diverged"] | ~(losses < ABSURD_LOSS), np.inf, losses)
+            self.losses |= {item.name: float(loss) for item, loss in zip(missing, losses, strict=True)}
+            if self.kept is not None:
+                write_atomically(self.kept, json.dumps(self.losses).encode())
+        return [self.losses[item.name] for item in trainings]
 
 
 @dataclass(frozen=True)
@@ -135,11 +151,13 @@ PLAIN = Plan(
         WARM: Question.warm,
         "portfolio, then TPE": Question.queued,
         COLD: lambda _, seed: optuna.create_study(sampler=TPESampler(seed=seed)),
+        "GP": lambda _, seed: optuna.create_study(sampler=GPSampler(seed=seed)),
+        "CMA-ES": lambda _, seed: optuna.create_study(sampler=CmaEsSampler(seed=seed, warn_independent_sampling=False)),
         RANDOM: lambda _, seed: optuna.create_study(sampler=RandomSampler(seed=seed)),
     },
     steps=300,
-    trials=50,
-    seeds=(0, 1, 2, 3),
+    trials=100,
+    seeds=(0, 1, 2),
 )
 MISLED = Plan(
     "misled_search",
@@ -166,19 +184,24 @@ MISLED = Plan(
 )
 
 
-def search_setup(plan: Plan, setup: Setup) -> dict[str, Any]:
+def search_setup(plan: Plan, setup: Setup, cache: Path | None = None) -> dict[str, Any]:
     """Return the loss of every trial of every search: name -> seed -> trial; infinite where a training diverged."""
     import torch
 
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    question = Question(setup, plan.steps)
-    studies = [make(question, seed) for make in plan.searches.values() for seed in plan.seeds]
+    if cache is not None:
+        cache.mkdir(parents=True, exist_ok=True)
+        cache /= f"{'-'.join(map(str, asdict(setup).values()))}.json"
+    question = Question(setup, plan.steps, cache)
+    searches = [(name, seed) for name in plan.searches for seed in plan.seeds]
+    studies = [plan.searches[name](question, seed) for name, seed in searches]
     losses: list[list[float]] = []
     for number in range(plan.trials):
         asked = [study.ask(question.space) for study in studies]
-        losses.append(question.train([dict(trial.params) for trial in asked], number, *plan.seeds))
+        seeds = [draw_seeds(1, "trained_search", repr(setup), number, *search)[0] for search in searches]
+        losses.append(question.train([dict(trial.params) for trial in asked], seeds))
         for study, trial, loss in zip(studies, asked, losses[-1], strict=True):
             failed = not np.isfinite(loss)
             study.tell(trial, None if failed else loss, optuna.trial.TrialState.FAIL if failed else None)
@@ -186,19 +209,10 @@ def search_setup(plan: Plan, setup: Setup) -> dict[str, Any]:
     return {**asdict(setup), "losses": {name: part.tolist() for name, part in zip(plan.searches, table, strict=True)}}
 
 
-def kept(plan: Plan, setup: Setup, cache: Path) -> dict[str, Any]:
-    """Return `search_setup`, from the cache where it is there."""
-    told = (plan.name, *asdict(setup).values(), plan.steps, plan.trials, len(plan.seeds), fingerprint()[:12])
-    path = cache / f"{'-'.join(map(str, told))}.json"
-    if not path.exists():
-        cache.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, json.dumps(search_setup(plan, setup)).encode())
-    return json.loads(path.read_text())
-
-
 def summarise(results: list[dict[str, Any]], names: list[str]) -> dict[str, Any]:
     """Return, by search: after each of `MOMENTS` the regret, how far it is above cold TPE's, and the share of (setup,
-    seed) pairs ahead of cold TPE's; and the speed-up. Errors are standard errors over setups.
+    seed) pairs ahead of cold TPE's; the share of all T after which the mean over setups is ahead of cold TPE's, and of
+    all pairs of setup and T; and the speed-up. Errors are standard errors over setups.
     """
     losses = np.array([[item["losses"][name] for name in names] for item in results])  # setup, search, seed, trial
     lowest = np.minimum.accumulate(losses, axis=-1)
@@ -220,7 +234,10 @@ def summarise(results: list[dict[str, Any]], names: list[str]) -> dict[str, Any]
             for t in MOMENTS
             if t <= regret.shape[-1]
         }
-        gains = np.log(speed_ups(mine, theirs)).mean(axis=1)
+        apart = (mine - theirs).mean(axis=1)  # setup, trial
+        table[name]["ahead_on_average"] = float((apart.mean(axis=0) < 0).mean())
+        table[name]["ahead_by_setup"] = float((apart < 0).mean())
+        gains = np.log(speed_ups(mine[..., :LEVEL], theirs[..., :LEVEL])).mean(axis=1)
         table[name]["speed_up"] = float(np.exp(gains.mean()))
         table[name]["speed_up_95"] = np.exp(np.quantile(gains[draws].mean(axis=1), [0.025, 0.975])).tolist()
     return table
@@ -256,6 +273,7 @@ def to_text(result: dict[str, Any]) -> str:
         for key in ("regret", "above_cold")
     }
     for row, item in zip(told["regret"], summary.values(), strict=True):
+        row += [f"{item[name]:.0%}" for name in ("ahead_on_average", "ahead_by_setup")]
         row += [f"{item[moments[-1]]['ahead_of_cold']:.0%}", "{:.1f} ({:.1f} to {:.1f})".format(
             item["speed_up"], *item["speed_up_95"])]  # fmt: skip
     each = []
@@ -274,10 +292,11 @@ def to_text(result: dict[str, Any]) -> str:
 does not have: {len(result["setups"])}; {plan.steps} training steps a trial, {len(plan.seeds)} searches of each kind a \
 setup.
 
-Normalised regret after T trials, with its standard error over setups; how often a search is ahead of a cold one (TPE)
-at the end; the speed-up over cold TPE, with 95 %.
+Normalised regret after T trials, with its standard error over setups; the share of all T after which the mean over
+setups is ahead of cold TPE's, and of all pairs of setup and T; how often one search is ahead of a cold one at the end;
+the speed-up over cold TPE to what it has after {min(LEVEL, plan.trials)} trials, with 95 %.
 
-{markdown_table(["search", *times, "ahead of TPE", "speed-up"], told["regret"])}
+{markdown_table(["search", *times, "ahead of TPE: T", "setup, T", "at the end", "speed-up"], told["regret"])}
 ## Against a cold search
 
 Regret minus that of cold TPE, with its standard error over setups; above 0 is worse.
@@ -305,11 +324,11 @@ def main() -> None:
     if any((item.architecture, item.task_type, item.n_layers, item.max_params) in names for item in plan.setups):
         raise SystemExit("The corpus has one of the setups; choose others.")
     if arguments.smoke:
-        quick = replace(plan, steps=20, trials=7, seeds=(0, 1))
+        quick = replace(plan, steps=20, trials=12, seeds=(0, 1))  # the GP's first ten are random
         print(to_text(told(quick, [search_setup(quick, plan.setups[0])])))
         return
     work = Parallel(n_jobs=arguments.jobs, return_as="generator")(
-        delayed(kept)(plan, setup, CACHE) for setup in plan.setups
+        delayed(search_setup)(plan, setup, CACHE) for setup in plan.setups
     )
     results: list[dict[str, Any]] = []
     for found in work:  # written as setups finish, so that a long run can be looked at

@@ -1,4 +1,4 @@
-"""The figures of benchmarks/recommendation.py, by a second way."""
+"""The proofs by real training: their figures by a second way, their rivals, what they keep when they are stopped."""
 
 import numpy as np
 import pytest
@@ -6,6 +6,10 @@ import pytest
 pytest.importorskip("torch")
 import proof_figures as figures
 import recommendation as proof
+import rivals
+import trained_search
+from rnn_warmstart.training.draws import check_configuration, draw_configurations
+from rnn_warmstart.training.setups import Setup
 
 RANDOM = np.array([0.5, 0.1, 0.9, 0.3, 0.3, 0.7, np.inf, 0.2])
 
@@ -71,3 +75,35 @@ def test_the_speed_up_compares_the_trials_to_a_rival_s_end():
     assert figures.speed_up(ours, rival).tolist() == [3.0, 1.5]
     # the median of our ends is 0.35: reached by us after 1 trial and never (4), by the rival never
     assert figures.speed_up(rival, ours).tolist() == [(1 + 4) / 2 / 4] * 2
+
+
+def test_the_quantile_rival_has_a_full_list_for_every_judged_setup():
+    for setup in proof.judged_setups():
+        found = rivals.quantile_surrogate(setup)
+        assert set(found) == {rivals.QUANTILE, rivals.QUANTILE_UNSEEN}
+        for configurations in found.values():
+            assert len({tuple(sorted(item.items())) for item in configurations}) == proof.LENGTH
+            for item in configurations:
+                check_configuration(setup.architecture, item)
+                assert item["train_steps"] == proof.STEPS
+
+
+def test_a_search_that_was_stopped_trains_only_what_is_new(tmp_path, monkeypatch):
+    setup, made = Setup("gru", "rcf", 1, 300), []
+    make_runs = trained_search.make_runs
+    monkeypatch.setattr(trained_search, "make_runs", lambda job: made.append(len(job.seeds)) or make_runs(job))
+    first, second, third = draw_configurations("gru", 3, 0, (3, 3))
+    before = trained_search.Question(setup, 3, tmp_path / "kept.json").train([first, second], [1, 2])
+    again = trained_search.Question(setup, 3, tmp_path / "kept.json")  # as after a restart
+    assert again.train([second, third, first], [2, 3, 1])[::2] == before[::-1]
+    assert again.train([first], [4]) != before[:1]  # another seed is another training
+    assert made == [2, 1, 1]
+
+
+def test_a_search_speeds_up_to_what_the_cold_one_has_after_50_trials():
+    cold = np.linspace(1, 0, 100)  # its 50th trial is reached after 25 by one twice as fast
+    regret = {"warm_study": np.maximum(1 - 2 * np.arange(100) / 99, 0), "TPE": cold}
+    losses = {name: [item.tolist()] for name, item in regret.items()}
+    found = trained_search.summarise([{"losses": losses}] * 2, list(losses))
+    assert found["warm_study"]["speed_up"] == pytest.approx(50 / 26)
+    assert found["warm_study"]["ahead_on_average"] == 0.96  # not where both are above the random median, nor at the end
