@@ -11,10 +11,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ..corpus import SETUP
 from ..features import Coverage, Encoder
 from ..features.encoder import Table
 from .boosting import Boosters, Floats, Settings, Targets, draw_rows, fit_booster, setup_folds
-from .calibration import LEVELS, Calibration, Residuals, Steps
+from .calibration import LEVELS, Calibration, Residuals, Steps, Stretch
 from .crossfit import HeldOut, fit_spread, predict_fold, predict_spread
 from .noise import SeedNoise
 from .parts import Part, make_parts
@@ -26,6 +27,9 @@ SCORED: Final = ("rank", "loss", "diverge")
 CALIBRATING: Final = 100_000
 """Runs that are cross-fitted, at most; of more, so many are drawn at random. Fits of more runs are also spread over
 processes, and see their features as float32, which halves their memory."""
+
+SIZE_CLASSES: Final = (1 / 3, 2 / 3)
+"""Quantiles of the setups' sizes, between which errors are stretched alike."""
 
 
 @dataclass(frozen=True)
@@ -157,7 +161,7 @@ class Surrogate:
         They are named ``low_<level>`` and ``high_<level>``. Losses on a task that the corpus lacks are null.
         """
         rank, loss = self.predictors.scores(matrix)
-        spread, score = predict_spread(self.boosters, matrix), ranking_score(rank, loss)
+        spread, score = predict_spread(self.boosters, matrix) * self._stretch(matrix, tasks), ranking_score(rank, loss)
         columns = {
             "score": score,
             "p_diverge": self.calibration.divergence(self.boosters.predict("diverge", matrix)),
@@ -167,6 +171,15 @@ class Surrogate:
             low, middle, high = (self.scale.losses(x, tasks) for x in self._interval(loss, spread, tasks, level))
             columns |= {f"low_{level}": low, f"high_{level}": high, "predicted_loss": middle}
         return pd.DataFrame(columns)
+
+    def _stretch(self, matrix: Floats, tasks: NDArray[np.object_]) -> Floats:
+        sizes, codes = (matrix[:, self.encoder.features.index(name)] for name in ("log_max_params", "architecture"))
+        names = np.array([*self.encoder.architectures, None], dtype=object)
+        architectures, found = names[np.where(np.isnan(codes), -1, codes).astype(int)], np.ones(len(matrix))
+        for task in set(tasks) & set(self.calibration.stretches):
+            rows = tasks == task
+            found[rows] = self.calibration.stretches[task](sizes[rows], architectures[rows])
+        return found
 
     def _interval(
         self, predicted: Floats, spread: Floats, tasks: NDArray[np.object_], level: float
@@ -189,14 +202,19 @@ def ranking_score(rank: Floats, loss: Floats) -> Floats:
 
 
 def _calibrate(runs: pd.DataFrame, targets: Targets, held_out: HeldOut) -> Calibration:
-    tasks = runs["task_type"].to_numpy(object)
-    residuals = {
-        str(task): Residuals.fit(*(values[tasks == task] for values in (held_out.loss, held_out.spread, targets.loss)))
-        for task in sorted(set(tasks))
-    }
+    tasks, architectures = (runs[name].to_numpy(object) for name in ("task_type", "architecture"))
+    sizes, errors = np.log(runs["max_params"].to_numpy(float)), np.abs(targets.loss - held_out.loss) / held_out.spread
+    edges = np.quantile(np.log(runs[list(SETUP)].drop_duplicates()["max_params"].to_numpy(float)), SIZE_CLASSES)
+    residuals, stretches = {}, {}
+    for task in sorted(set(tasks)):
+        rows = tasks == task
+        stretch = stretches[task] = Stretch.fit(errors[rows], sizes[rows], architectures[rows], edges)
+        spread = held_out.spread[rows] * stretch(sizes[rows], architectures[rows])
+        residuals[task] = Residuals.fit(held_out.loss[rows], spread, targets.loss[rows])
     score, random = ranking_score(held_out.rank, held_out.loss), random_runs(runs)
     return Calibration(
         residuals,
+        stretches,
         expected_rank=Steps.fit(score[random], rank_quantiles(runs)[random]),
         divergence=Steps.fit(held_out.diverge, targets.diverge),
     )

@@ -53,6 +53,8 @@ class SetupModel:
         self._network_row = NetworkRow(self._networks)
         residuals, scale = surrogate.calibration.residuals[task], surrogate.scale
         self._residuals = residuals
+        size, name = np.log([float(max_params)]), np.array([architecture], dtype=object)
+        self._stretch = float(surrogate.calibration.stretches[task](size, name)[0])
         self._scores, self._losses = np.linspace(scale.lowest[task], scale.highest[task], KNOTS), scale.knots[task]
 
     @cached_property
@@ -104,14 +106,14 @@ class SetupModel:
         return float(self._surrogate.noise.draw(np.array([score]), self._tasks(1), rng)[0])
 
     def _median_score(self, row: Floats) -> float:
-        # Predictors.scores, predict_spread and Residuals.bounds for one row
+        # Predictors.scores, predict_spread, Stretch and Residuals.bounds for one row
         score = float(self._network_row(row)[1])
         median = self._residuals.median[bisect_left(self._residuals.edges, score)]
-        return score + max(self._spread.one(row), SMALLEST) * median
+        return score + max(self._spread.one(row), SMALLEST) * self._stretch * median
 
     def _median_scores(self, matrix: Floats) -> Floats:
         scores = self._networks.predict(matrix)[:, 1]
-        spread = np.maximum(self._spread.many(matrix), SMALLEST)
+        spread = np.maximum(self._spread.many(matrix), SMALLEST) * self._stretch
         return self._residuals.bounds(scores, spread, LEVELS[0])[1]
 
     def _risks(self, raw: Any) -> Any:

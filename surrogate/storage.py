@@ -32,7 +32,7 @@ from .predictors import Predictors
 from .targets import LossScale
 from .tree_checks import checked_trees
 
-SCHEMA_VERSION: Final = 3
+SCHEMA_VERSION: Final = 4
 TARGETS: Final = 2
 """Scores that the networks predict: rank and loss."""
 """Version of the folder's format. Raise it by one when a file's meaning changes, so that an older package refuses

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from rnn_warmstart.corpus import load_builtin
-from rnn_warmstart.surrogate.calibration import LEVELS, Residuals
+from rnn_warmstart.surrogate.calibration import LEVELS, Residuals, Stretch
 from rnn_warmstart.surrogate.noise import LEAST, SeedNoise, repeated_runs
 from rnn_warmstart.surrogate.targets import LossScale, random_runs, rank_quantiles, setup_codes, usable_loss
 
@@ -47,6 +47,19 @@ def test_errors_of_uneven_size_are_covered_everywhere():
     assert inside[small].mean() == pytest.approx(0.9, abs=0.02)  # 3 standard errors of 3,000 runs
     assert inside[large].mean() == pytest.approx(0.9, abs=0.02)
     assert np.abs(np.median(true[10_000:] - middle)) < 0.05
+
+
+def test_errors_that_a_group_has_larger_than_predicted_are_stretched():
+    random = np.random.default_rng(4)
+    sizes, names = np.repeat(np.log([1e3, 1e4, 1e5]), 6000), np.tile(np.array(["gru", "rnn"], dtype=object), 9000)
+    factors = np.repeat([1.0, 2.0, 0.5], 6000) * np.where(names == "rnn", 1.5, 1.0)
+    errors = np.abs(random.normal(size=18_000)) * factors
+    stretch = Stretch.fit(errors, sizes, names, np.log([3e3, 3e4]))
+    found = stretch(sizes, names)
+    np.testing.assert_allclose(found / found[0], factors, rtol=0.1)
+    assert (stretch(np.log([3e3, 3.1e3, 1e9]), np.array(["lstm"] * 3, dtype=object)) == stretch.sizes).all()
+    few = Stretch.fit(errors[5970:6030], sizes[5970:6030], names[5970:6030], np.log([3e3, 3e4]))
+    assert 1 < few.sizes[1] / few.sizes[0] < 1.5  # half of 60 runs say 2, too few to be believed
 
 
 def _repeats(n, seeds, noise, rng):
