@@ -68,10 +68,12 @@ def evaluate(
 def as_text(results: dict[str, dict[str, Any]], origin: dict[str, Any]) -> str:
     """Return the results as Markdown."""
     corpus = origin["corpus"]
-    source = " {name} (SHA-256 {sha256}) by {map},".format(**origin["file"]) if "file" in origin else ""
+    about, source = "", ""
+    if "file" in origin:
+        about, source = " on other people's runs", " on {name} (SHA-256 {sha256}) by {map},".format(**origin["file"])
     text = (
-        f"# The surrogate under the protocol\n\n`python benchmarks/protocol.py`,{source} corpus of {corpus['rows']:,} "
-        f"runs in {corpus['setups']} setups, SHA-256 {corpus['sha256']}, seed {origin['seed']}.\n\n"
+        f"# The surrogate under the protocol{about}\n\n`python benchmarks/protocol.py`,{source} corpus of "
+        f"{corpus['rows']:,} runs in {corpus['setups']} setups, SHA-256 {corpus['sha256']}, seed {origin['seed']}.\n\n"
     )
     judged = {split: found[SURROGATE] for split, found in results.items() if SURROGATE in found}
     rows = [[split, *quality_row(found), found["commit"]] for split, found in judged.items()]

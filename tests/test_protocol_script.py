@@ -63,7 +63,7 @@ def test_results_say_which_file_they_are_of_and_do_not_mix_seeds(judge, tmp_path
     origin = judge("--split", "task", "--competitors", BOOSTING)["provenance"]
     digest = hashlib.sha256((tmp_path / "theirs.csv").read_bytes()).hexdigest()
     assert origin["file"] == {"name": "theirs.csv", "sha256": digest, "map": "map.toml"}
-    assert f"theirs.csv (SHA-256 {digest}) by map.toml" in (tmp_path / "results" / "theirs.md").read_text()
+    assert f"on theirs.csv (SHA-256 {digest}) by map.toml" in (tmp_path / "results" / "theirs.md").read_text()
     assert set(judge("--split", "task", "--competitors", RIDGE, "--seed", "1")["results"]["task"]) == {RIDGE}
 
 
