@@ -2,7 +2,7 @@
 
 Each is a function of (known runs, unseen runs) that returns predictions for `score_setups`: a score, and where it
 predicts losses, ``predicted_loss``. All see the encoder's columns; those that cannot have null or categories get
-standardised numbers, one-hot categories and 0 for what is missing. Settings are the library's where nothing is said.
+standardised numbers (0 for what is missing) and one-hot categories. Settings are the library's where nothing is said.
 """
 
 from __future__ import annotations
@@ -15,8 +15,6 @@ import lightgbm
 import numpy as np
 import pandas as pd
 from rnn_warmstart.features import Encoder
-from rnn_warmstart.surrogate import Settings
-from rnn_warmstart.surrogate.network import Inputs
 from rnn_warmstart.surrogate.targets import LossScale, rank_scores, setup_codes, usable_loss
 
 THREADS = int(os.environ.get("OMP_NUM_THREADS", "0")) or os.cpu_count() or 1
@@ -25,6 +23,8 @@ LIGHTGBM = {"num_leaves": 31, "learning_rate": 0.05, "min_data_in_leaf": 20, "fe
             "bagging_fraction": 0.8, "bagging_freq": 1, "verbosity": -1, "num_threads": THREADS}  # fmt: skip
 ROUNDS = 400
 RELEVANCE = 15
+LARGEST = 4.0
+"""Standardised numbers are cut at this."""
 Predict = Callable[[pd.DataFrame, pd.DataFrame], pd.DataFrame]
 
 
@@ -37,11 +37,28 @@ class Data:
         self.x = self.encoder.transform(known)
         self.x_unseen = self.encoder.transform(unseen, strict=False)
 
+    def frames(self) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Return both matrices as tables whose categories have their type."""
+        known, unseen = (pd.DataFrame(x, columns=list(self.encoder.features)) for x in (self.x, self.x_unseen))
+        kinds = {
+            name: pd.CategoricalDtype(np.arange(known[name].max() + 1, dtype=int)) for name in self.encoder.categorical
+        }
+        return known.astype(kinds), unseen.astype(kinds)
+
     def dense(self) -> tuple[np.ndarray, np.ndarray]:
         """Return both matrices without null or categories."""
+        from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
         codes = [self.encoder.features.index(name) for name in self.encoder.categorical]
-        inputs = Inputs.fit(self.x, codes)
-        return inputs(self.x), inputs(self.x_unseen)
+        numbers = np.setdiff1d(np.arange(self.x.shape[1]), codes)
+        scaler = StandardScaler().fit(self.x[:, numbers])
+        encoder = OneHotEncoder(sparse_output=False, handle_unknown="ignore").fit(self.x[:, codes])
+
+        def prepared(x: np.ndarray) -> np.ndarray:
+            scaled = np.nan_to_num(scaler.transform(x[:, numbers]).clip(-LARGEST, LARGEST))
+            return np.hstack([scaled, encoder.transform(x[:, codes])]).astype(np.float32)
+
+        return prepared(self.x), prepared(self.x_unseen)
 
     def answer(self, scores: np.ndarray, losses: bool = True) -> pd.DataFrame:
         """Return the predictions: loss scores, with the losses that they stand for."""
@@ -116,18 +133,31 @@ def one_a_task(known: pd.DataFrame, unseen: pd.DataFrame) -> pd.DataFrame:
 
 
 def regressor(make: Callable[[], Any], dense: bool) -> Predict:
-    """Any scikit-learn regressor on loss scores."""
+    """Any scikit-learn regressor on loss scores, from matrices that are dense or tables with null and categories."""
 
     def predict(known: pd.DataFrame, unseen: pd.DataFrame) -> pd.DataFrame:
         data = Data(known, unseen)
-        x, x_unseen = data.dense() if dense else (data.x, data.x_unseen)
+        x, x_unseen = data.dense() if dense else data.frames()
         return data.answer(np.asarray(make().fit(x, data.scale.scores(known)).predict(x_unseen), dtype=float))
 
     return predict
 
 
+def catboost(known: pd.DataFrame, unseen: pd.DataFrame) -> pd.DataFrame:
+    """CatBoost on loss scores; a category that is missing is one more."""
+    from catboost import CatBoostRegressor
+
+    data = Data(known, unseen)
+    names = data.encoder.categorical
+    x, x_unseen = (table.assign(**{name: table[name].cat.codes for name in names}) for table in data.frames())
+    model = CatBoostRegressor(iterations=500, learning_rate=0.1, cat_features=names, thread_count=THREADS,
+                              random_seed=SEED, verbose=False, allow_writing_files=False)  # fmt: skip
+    return data.answer(model.fit(x, data.scale.scores(known)).predict(x_unseen))
+
+
 def networks_alone(known: pd.DataFrame, unseen: pd.DataFrame) -> pd.DataFrame:
     """The surrogate's networks without its trees."""
+    from rnn_warmstart.surrogate import Settings
     from rnn_warmstart.surrogate.network import Ensemble
 
     data, settings = Data(known, unseen), Settings()
@@ -139,6 +169,7 @@ def networks_alone(known: pd.DataFrame, unseen: pd.DataFrame) -> pd.DataFrame:
 
 def trees_alone(known: pd.DataFrame, unseen: pd.DataFrame) -> pd.DataFrame:
     """The surrogate's trees without its networks."""
+    from rnn_warmstart.surrogate import Settings
     from rnn_warmstart.surrogate.boosting import Targets, fit_booster
 
     data, settings = Data(known, unseen), Settings()
@@ -183,14 +214,7 @@ def _xgboost() -> Any:
     from xgboost import XGBRegressor
 
     return XGBRegressor(n_estimators=ROUNDS, learning_rate=0.05, subsample=0.8, colsample_bytree=0.5, n_jobs=THREADS,
-                        random_state=SEED)  # fmt: skip
-
-
-def _catboost() -> Any:
-    from catboost import CatBoostRegressor
-
-    return CatBoostRegressor(iterations=800, learning_rate=0.08, thread_count=THREADS, random_seed=SEED, verbose=False,
-                             allow_writing_files=False)  # fmt: skip
+                        enable_categorical=True, random_state=SEED)  # fmt: skip
 
 
 COMPETITORS: dict[str, Predict] = {
@@ -211,6 +235,11 @@ COMPETITORS: dict[str, Predict] = {
     "scikit-learn, 20 nearest neighbours": regressor(_neighbours, dense=True),
     "scikit-learn, ridge": regressor(_ridge, dense=True),
     "XGBoost": regressor(_xgboost, dense=False),
-    "CatBoost": regressor(_catboost, dense=False),
+    "CatBoost": catboost,
 }
 """Name to predictor."""
+PARTS_OF_THE_SURROGATE = ("its networks alone", "its trees alone")
+CODE = (__name__, *(f"rnn_warmstart.{name}" for name in (
+    "features.derived", "features.encoder", "features.hyperparameters", "features.task_sizes", "surrogate.targets",
+)))  # fmt: skip
+"""Modules that decide what the others predict."""

@@ -15,9 +15,11 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def current_commit() -> str:
-    """Return the checkout's commit, marked where files differ from it."""
-    git = ["git", "-C", str(RESULTS.parent), "describe", "--always", "--dirty", "--abbrev=12"]
-    return subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip() or "unknown"
+    """Return the checkout's commit, marked where files differ from it; results written since make no difference."""
+    git = ["git", "-C", str(RESULTS.parents[1])]
+    head = subprocess.run([*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=False)
+    same = subprocess.run([*git, "diff", "--quiet", "HEAD", "--", ".", ":!benchmarks/results"], check=False)
+    return head.stdout.strip() + "-dirty" * same.returncode if head.returncode == 0 else "unknown"
 
 
 def provenance(corpus: Corpus, seed: int) -> dict[str, Any]:

@@ -71,6 +71,7 @@ def evaluate_split(
     *,
     cache: Path,
     jobs: int = 1,
+    code: tuple[str, ...] = FITTING,
 ) -> Iterator[pd.DataFrame]:
     """Yield, part by part, the predictions of the runs that it holds out, with ``row`` (the run's number) and ``part``.
 
@@ -83,17 +84,18 @@ def evaluate_split(
     predictor : callable
         What is judged.
     key : dict
-        What the predictor depends on beside the runs and the code of `FITTING` (name, settings), ready for JSON: the
-        cache's key.
+        What the predictor depends on beside the runs and its code (name, settings), ready for JSON: the cache's key.
     cache : path
         Folder of the cache; made if needed.
     jobs : int, default 1
         Parts at a time; -1 means one a core.
+    code : tuple of str, default `FITTING`
+        Modules that decide what the predictor says: part of the cache's key.
     """
     import joblib
 
     cache.mkdir(parents=True, exist_ok=True)
-    ids = run_ids(runs)
+    ids, key = run_ids(runs), key | {"code": code_digest(code)}
     calls = (joblib.delayed(_one_part)(runs, rows, predictor, key, ids, cache) for rows in parts.values())
     found = joblib.Parallel(n_jobs=jobs, return_as="generator")(calls)
     for (part, rows), table in zip(parts.items(), found, strict=True):
@@ -116,7 +118,7 @@ def _one_part(
 
 
 def _part_digest(key: dict[str, Any], ids: NDArray[np.str_], rows: NDArray[np.bool_]) -> str:
-    text = json.dumps(key | {"code": code_digest(FITTING)}, sort_keys=True)
+    text = json.dumps(key, sort_keys=True)
     return hashlib.sha256(text.encode() + "".join(ids).encode() + np.packbits(rows).tobytes()).hexdigest()
 
 
