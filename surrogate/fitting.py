@@ -100,8 +100,8 @@ and splits of the trees are compared by `python benchmarks/surrogate_choices.py`
 
 On cross-fitted predictions{drawn} ({settings.folds} folds, no setup in two of them): conformal intervals from \
 errors in units of their predicted size (stretched by size class and architecture first), by task and predicted \
-level; isotonic regression for the expected rank among random configurations and for the risk to diverge. What held-out setups, tasks, architectures, sizes, depths and \
-lengths give is in `benchmarks/results/protocol.md` too.
+level; isotonic regression for the expected rank among random configurations and for the risk to diverge. What \
+held-out setups, tasks, architectures, sizes, depths and lengths give is in `benchmarks/results/protocol.md` too.
 
 ## Limits
 

@@ -154,7 +154,7 @@ def test_on_a_plain_function_a_misled_search_catches_up():
 
 @pytest.mark.parametrize("enqueued", [0, 2, 7])
 def test_two_early_trials_ask_no_prior(enqueued):
-    """After the first three, or more if more were enqueued, the first and the fourth are the same whatever the prior."""
+    """After the first three, or more if more were enqueued, the first and the fourth are the same for any prior."""
     found = []
     for at in (0.2, 0.8):
         study = study_with(Bowl(at=at))
