@@ -77,7 +77,7 @@ def as_text(results: dict[str, dict[str, Any]], origin: dict[str, Any]) -> str:
     )
     judged = {split: found[SURROGATE] for split, found in results.items() if SURROGATE in found}
     rows = [[split, *quality_row(found), found["commit"]] for split, found in judged.items()]
-    text += markdown_table(["split", *COLUMNS, "commit"], rows) + f"\n{LEGEND}"
+    text += (markdown_table(["split", *COLUMNS, "commit"], rows) + "\n" if rows else "") + LEGEND
     if "by-setup" in judged:
         summary = judged["by-setup"]
         rows = [[name, *quality_row(summary, name)] for name in summary["groups"]]
