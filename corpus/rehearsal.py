@@ -24,7 +24,7 @@ from typing import IO, Final
 
 from .errors import CorpusError
 
-CHUNK: Final = 2**16
+CHUNK: Final = 2**18
 """Bytes that are read together."""
 SECONDS: Final = 5
 """Processor time that the child has for a chunk, at least; a good one takes a few milliseconds."""
@@ -160,7 +160,8 @@ def _take_child(size: int) -> _Child:
 
 
 @atexit.register
-def _end_idle() -> None:
+def end_idle() -> None:
+    """End the children that wait for another file."""
     while _idle:
         _idle.pop().end()
 
