@@ -147,14 +147,7 @@ def judge(rounds: list[Round], parquet_bytes: int) -> dict[str, dict[str, Any]]:
 
 def describe(result: dict[str, Any]) -> str:
     """Return the result as Markdown."""
-    readers = [
-        [
-            name,
-            *(f"{each[part + 'seconds']:.2f}" for part in PARTS),
-            *(f"{each[part + 'megabytes']:.0f}" for part in PARTS),
-        ]
-        for name, each in result["readers"].items()
-    ]
+    readers = [[name, *_cells(each)] for name, each in result["readers"].items()]
     figures = [
         [name, f"{each['value']:.3g}", f"{each['limit']:.3g}", "yes" if each["kept"] else "no"]
         for name, each in result["figures"].items()
@@ -162,11 +155,16 @@ def describe(result: dict[str, Any]) -> str:
     return (
         f"# Reading {result['runs']:,} runs in the original's format\n\n"
         f"`python benchmarks/corpus_reading.py`, commit {result['commit']}, {result['versions']}.\n"
-        f"CPU seconds and peak memory above the imports (a child's: all of it), medians of {len(result['rounds'])} rounds.\n\n"
+        "CPU seconds and peak memory above the imports (all of a child's), medians of the rounds.\n\n"
         + markdown_table(["reader", "CPU s", "child's CPU s", "peak MiB", "child's peak MiB"], readers)
         + "\n"
         + markdown_table(["figure", "value", "limit", "kept"], figures)
     )
+
+
+def _cells(measured: dict[str, float]) -> list[str]:
+    seconds = [f"{measured[part + 'seconds']:.2f}" for part in PARTS]
+    return [*seconds, *(f"{measured[part + 'megabytes']:.0f}" for part in PARTS)]
 
 
 def main() -> None:
