@@ -24,7 +24,7 @@ from typing import IO, Final
 
 from .errors import CorpusError
 
-CHUNK: Final = 2**18
+CHUNK: Final = 2**16
 """Bytes that are read together."""
 SECONDS: Final = 5
 """Processor time that the child has for a chunk, at least; a good one takes a few milliseconds."""
