@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 from importlib.resources import as_file, files
+from inspect import signature
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +25,9 @@ ORIGINAL_SOURCE: Final = "google"
 GROUP_ROWS: Final = 2048
 """Rows of a Parquet row group, at least."""
 MOST_GROUPS: Final = 64
+LARGE: Final = 2**17
+"""Rows of a corpus that is written in row groups of so many: small groups let a question read less, large ones take
+less room."""
 MAX_CELLS: Final = 2_000_000_000
 """Most rows times columns that a Parquet file may declare (16 GB as numbers)."""
 
@@ -99,9 +103,11 @@ def _read_shard(path: Path) -> pd.DataFrame:
             check_cells(file.metadata, path)
             table = file.read()
             table.validate(full=True)  # text is decoded only when it is used, too late for a clear error
+            borrowed = _borrowed(table)
             options = {"ignore_metadata": True, "integer_object_nulls": True, "split_blocks": True}
+            options |= {"self_destruct": True, "use_threads": False}  # a column's memory serves the next one
             frame = table.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get, **options)
-            for name in _borrowed(table):
+            for name in borrowed:
                 frame[name] = frame[name].copy()
             return frame
     except CorpusError:
@@ -142,17 +148,25 @@ def write_parquet(corpus: Corpus | pd.DataFrame, path: str | os.PathLike[str]) -
         corpus = as_corpus(corpus)
     target = Path(path)
     table = pa.Table.from_pandas(corpus.runs, preserve_index=False).replace_schema_metadata(None)
+    large = len(table) >= LARGE
     buffer = io.BytesIO()
-    # Random numbers do not compress, but their exponents do, once they are apart from the other bytes.
+    # Random numbers do not compress, but their exponents do, once they are apart from the other bytes; zstd takes up to
+    # 128 KiB together, so that each byte of a large group's numbers is compressed on its own.
     split = {field.name: "BYTE_STREAM_SPLIT" for field in table.schema if pa.types.is_floating(field.type)}
     words = _text_columns(table.schema)
     pq.write_table(
         table,
         buffer,
-        row_group_size=max(GROUP_ROWS, len(table) // MOST_GROUPS),
+        row_group_size=LARGE if large else max(GROUP_ROWS, len(table) // MOST_GROUPS),
+        **(_whole_pages() if large else {}),
         compression="zstd",
         compression_level=3,
         use_dictionary=words,
         column_encoding=split,
     )
     write_atomically(target, buffer.getvalue())
+
+
+def _whole_pages() -> dict[str, int]:
+    """Return what keeps a row group's column in one page; pyarrow bounds a page's rows since it has this option."""
+    return {"max_rows_per_page": LARGE} if "max_rows_per_page" in signature(pq.write_table).parameters else {}

@@ -76,6 +76,18 @@ def test_the_same_corpus_is_written_as_the_same_bytes(corpus: Corpus, tmp_path: 
     assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()
 
 
+def test_a_large_corpus_is_written_in_large_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "GROUP_ROWS", 10)
+    table = as_corpus(pd.concat([TABLE] * 20, ignore_index=True).assign(eval_loss=np.linspace(0, 1, 60)), "lab")
+    groups = []
+    for large in (60, 61):
+        monkeypatch.setattr(files, "LARGE", large)
+        write_parquet(table, tmp_path / "runs.parquet")
+        groups.append(pq.read_metadata(tmp_path / "runs.parquet").num_row_groups)
+        assert read_corpus(tmp_path / "runs.parquet").sha256 == table.sha256
+    assert groups == [1, 6]
+
+
 def test_a_failed_write_leaves_the_old_file(corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     target = tmp_path / "runs.parquet"
     target.write_text("old")
