@@ -190,6 +190,7 @@ def test_it_survives_being_written(runs: Path, tmp_path: Path) -> None:
 
 
 texts = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1, max_size=5)
+words = texts.filter(lambda text: text.lower().lstrip("+-") != "inf")  # refused: an infinite hyperparameter
 numbers = st.floats(allow_nan=False, allow_infinity=False)
 foreign_rows = st.lists(
     st.fixed_dictionaries(
@@ -201,7 +202,7 @@ foreign_rows = st.lists(
             "seed": st.none() | st.integers(0, 2**63 - 1),
             "number": st.none() | numbers,
             "whole": st.none() | st.integers(-(2**53) + 1, 2**53 - 1),
-            "word": st.none() | texts,
+            "word": st.none() | words,
             "flag": st.none() | st.booleans(),
         }
     ),
