@@ -19,7 +19,7 @@ def current_commit() -> str:
     git = ["git", "-C", str(RESULTS.parents[1])]
     head = subprocess.run([*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=False)
     same = subprocess.run([*git, "diff", "--quiet", "HEAD", "--", ".", ":!benchmarks/results"], check=False)
-    return head.stdout.strip() + "-dirty" * same.returncode if head.returncode == 0 else "unknown"
+    return head.stdout.strip() + "-dirty" * (same.returncode != 0) if head.returncode == 0 else "unknown"
 
 
 def provenance(corpus: Corpus, seed: int) -> dict[str, Any]:

@@ -123,8 +123,10 @@ class Stretch:
 
     def __call__(self, sizes: Floats, architectures: NDArray[np.object_]) -> Floats:
         """Return the factor of setups with these log parameters and architectures, shape (n,) each."""
-        by_name = [self.architectures.get(name, 1.0) for name in architectures.tolist()]
-        return np.asarray(self.sizes)[np.searchsorted(self.edges, sizes)] * np.asarray(by_name)
+        found = np.asarray(self.sizes)[np.searchsorted(self.edges, sizes)]
+        for name, factor in self.architectures.items():
+            found[architectures == name] *= factor
+        return found
 
 
 def _factor(errors: Floats, typical: float) -> float:

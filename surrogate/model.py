@@ -27,7 +27,6 @@ SCORED: Final = ("rank", "loss", "diverge")
 CALIBRATING: Final = 100_000
 """Runs that are cross-fitted, at most; of more, so many are drawn at random. Fits of more runs are also spread over
 processes, and see their features as float32, which halves their memory."""
-
 SIZE_CLASSES: Final = (1 / 3, 2 / 3)
 """Quantiles of the setups' sizes, between which errors are stretched alike."""
 
