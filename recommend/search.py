@@ -24,7 +24,7 @@ from .tolerance import RUNGS, ladder, number_axes, points_on, strains
 if TYPE_CHECKING:
     import optuna
 
-SPREADS: Final = tuple(0.15 / 2**generation for generation in range(5))
+SPREADS: Final = tuple(0.15 * 0.7**generation for generation in range(10))
 """Standard deviations of the mutations, in the unit cube, of each generation."""
 ELITES: Final = 64
 """Configurations that are judged with their neighbourhood and enter the study."""
