@@ -470,7 +470,7 @@ def models() -> dict[str, bytes]:
     runs = load_builtin().runs
     runs = runs[(runs["source"] == "lab") & (runs["hyper_iter"] < 4)].reset_index(drop=True)
     quick = NetworkSettings(units=8, layers=1, members=1, epochs=1)
-    settings = Settings(trees=5, diverge_trees=3, spread_trees=3, folds=2, network=quick)
+    settings = Settings(trees=5, diverge_trees=3, folds=2, network=quick)
     folder = Path(_scratch("models"))
     os.environ[MODELS_FOLDER] = str(folder)
     save_surrogate(Surrogate.fit(runs, settings, {"rows": len(runs)}), folder)

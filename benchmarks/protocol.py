@@ -37,7 +37,7 @@ from rnn_warmstart.surrogate.splits import SPLITS, Parts, split_runs, split_tabl
 SURROGATE = "surrogate"
 COMPARED = ("by-setup", "task", "architecture")
 CACHE = Path(__file__).parent / "cache"
-QUICK = Settings(trees=20, diverge_trees=5, spread_trees=5, folds=2,
+QUICK = Settings(trees=20, diverge_trees=5, folds=2,
                  network=NetworkSettings(units=16, layers=1, members=1, epochs=2))  # fmt: skip
 
 

@@ -59,7 +59,7 @@ GROUPS = 2
 SHAPES = ((1, 1000), (2, 1000), (1, 3000), (4, 1000))
 CACHE = Path(__file__).parent / "cache" / "recommendation"
 RANDOM_SOURCE, PROPOSED = "trainer/fixed-steps", "trainer/recommended"
-QUICK = Settings(trees=20, diverge_trees=5, spread_trees=5, folds=2,
+QUICK = Settings(trees=20, diverge_trees=5, folds=2,
                  network=NetworkSettings(units=16, layers=1, members=1, epochs=1))  # fmt: skip
 Floats = np.ndarray
 

@@ -51,7 +51,7 @@ MOMENTS = (1, 3, 5, 10, 25, 50)
 ENOUGH = 100
 SPREADS = tuple(np.geomspace(0.2, 0.01, 20).tolist())
 SMALLER = Settings(trees=300, folds=2, network=NetworkSettings(members=1, epochs=10))
-QUICK = Settings(trees=20, diverge_trees=5, spread_trees=5, folds=2,
+QUICK = Settings(trees=20, diverge_trees=5, folds=2,
                  network=NetworkSettings(units=16, layers=1, members=1, epochs=2))  # fmt: skip
 CACHE = Path(__file__).parent / "cache"
 

@@ -17,10 +17,8 @@ from .targets import LossScale, rank_scores, setup_codes
 if TYPE_CHECKING:
     import lightgbm
 
-MODELS: Final = ("rank", "loss", "diverge", "spread")
-"""rank: rank score (L2); loss: loss score (L2); diverge: probability to diverge (log loss); see `targets`. spread: size
-of the loss prediction's error (L1, so its median); see `calibration`."""
-SPREAD: Final = {"num_leaves": 15, "min_data_in_leaf": 100}
+MODELS: Final = ("rank", "loss", "diverge")
+"""rank: rank score (L2); loss: loss score (L2); diverge: probability to diverge (log loss); see `targets`."""
 Floats = NDArray[np.float64]
 
 
@@ -34,8 +32,6 @@ class Settings:
         Boosting rounds of the rank and the loss model.
     diverge_trees : int
         Boosting rounds of the divergence model: divergence is rare, so it needs and bears fewer.
-    spread_trees : int
-        Boosting rounds of the spread model.
     learning_rate, leaves, min_leaf, feature_fraction, bagging_fraction : numbers
         LightGBM's learning_rate, num_leaves, min_data_in_leaf, feature_fraction, bagging_fraction (every round).
     network : NetworkSettings
@@ -48,7 +44,6 @@ class Settings:
 
     trees: int = 800
     diverge_trees: int = 200
-    spread_trees: int = 100
     learning_rate: float = 0.05
     leaves: int = 31
     min_leaf: int = 20
@@ -66,7 +61,7 @@ class Settings:
         file.
         """
         return {
-            "objective": {"diverge": "binary", "spread": "l1"}.get(model, "l2"),
+            "objective": "binary" if model == "diverge" else "l2",
             "learning_rate": self.learning_rate,
             "num_leaves": self.leaves,
             "min_data_in_leaf": self.min_leaf,
@@ -79,11 +74,11 @@ class Settings:
             "force_row_wise": True,
             "num_threads": 0,
             "verbosity": -1,
-        } | (SPREAD if model == "spread" else {})
+        }
 
     def rounds(self, model: str) -> int:
         """Return the boosting rounds of one of `MODELS`."""
-        return {"diverge": self.diverge_trees, "spread": self.spread_trees}.get(model, self.trees)
+        return self.diverge_trees if model == "diverge" else self.trees
 
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-ready dict."""

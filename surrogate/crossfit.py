@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..features import Encoder
-from .boosting import Boosters, Floats, Settings, Targets, fit_booster
-from .predictors import fit_networks
+from .boosting import Floats, Settings, Targets, fit_booster
+from .predictors import error_size, fit_networks
 
-SMALLEST: Final = 0.01
-"""Least predicted size of an error, in loss scores."""
 Rows = NDArray[np.bool_]
 
 
@@ -29,7 +26,7 @@ class HeldOut:
     diverge : ndarray
         Raw probability to diverge.
     spread : ndarray
-        Predicted size of the loss score's error (median of its absolute value), itself cross-fitted.
+        Predicted size of the loss score's error.
     """
 
     rank: Floats
@@ -38,23 +35,12 @@ class HeldOut:
     spread: Floats
 
     @classmethod
-    def join(
-        cls,
-        found: list[tuple[Floats, Floats, Floats]],
-        folds: list[Rows],
-        matrix: Floats,
-        targets: Targets,
-        encoder: Encoder,
-        settings: Settings,
-    ) -> HeldOut:
-        """Put what `predict_fold` found in each fold together, and learn the size of its errors."""
-        rank, loss, diverge, spread = (np.empty(len(matrix)) for _ in range(4))
-        for rows, (ranks, losses, risks) in zip(folds, found, strict=True):
-            rank[rows], loss[rows], diverge[rows] = ranks, losses, risks
-        error = np.abs(targets.loss - loss)
-        for rows in folds:
-            spread[rows] = predict_spread(fit_spread(matrix[~rows], error[~rows], encoder, settings), matrix[rows])
-        return cls(rank, loss, diverge, spread)
+    def join(cls, found: list[Floats], folds: list[Rows]) -> HeldOut:
+        """Put together what `predict_fold` found in each fold."""
+        joined = np.empty((len(found[0]), len(folds[0])))
+        for rows, values in zip(folds, found, strict=True):
+            joined[:, rows] = values
+        return cls(*joined)
 
 
 def predict_fold(
@@ -64,20 +50,16 @@ def predict_fold(
     encoder: Encoder,
     settings: Settings,
     progress: Callable[[float], None] | None = None,
-) -> tuple[Floats, Floats, Floats]:
-    """Fit on all rows but those of a mask, with one network; return rank, loss and diverge of `HeldOut` for them."""
+) -> Floats:
+    """Fit on all rows but those of a mask, with one network.
+
+    Returns
+    -------
+    ndarray of shape (4, n_rows of the mask)
+        Their rank, loss, diverge and spread, see `HeldOut`.
+    """
     single = replace(settings, network=replace(settings.network, members=1))
     seen = targets.take(~rows)
-    rank, loss = fit_networks(matrix[~rows], seen, encoder, single, progress).predict(matrix[rows]).T
+    means, deviations = fit_networks(matrix[~rows], seen, encoder, single, progress).predict(matrix[rows])
     trees = fit_booster("diverge", matrix[~rows], seen.diverge, encoder, settings)
-    return rank, loss, np.asarray(trees.predict(matrix[rows]))
-
-
-def fit_spread(matrix: Floats, error: Floats, encoder: Encoder, settings: Settings) -> Boosters:
-    """Learn the size of errors, `error` being their absolute values of shape (n_runs,)."""
-    return Boosters({"spread": fit_booster("spread", matrix, error, encoder, settings)})
-
-
-def predict_spread(boosters: Boosters, matrix: Floats) -> Floats:
-    """Return the predicted size of each row's error, shape (n_rows,)."""
-    return np.maximum(boosters.predict("spread", matrix), SMALLEST)
+    return np.stack([*means.T, np.asarray(trees.predict(matrix[rows])), error_size(deviations[:, 1])])

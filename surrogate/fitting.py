@@ -73,8 +73,7 @@ configuration and setup.
 |---|---|
 | corpus | {corpus["rows"]:,} runs in {corpus["setups"]:,} setups, SHA-256 {corpus["sha256"]} |
 | features | {len(surrogate.encoder.features)}, listed in surrogate.json |
-| trees | {settings.trees} for rank and loss, {settings.diverge_trees} for divergence, {settings.spread_trees} for the \
-size of errors |
+| trees | {settings.trees} for rank and loss, {settings.diverge_trees} for divergence |
 | networks | {network.members} of {network.layers} layers of {network.units} units, {epochs} epochs |
 | seed | {settings.seed} |
 
@@ -87,10 +86,9 @@ Losses have heavy tails and differ in unit from task to task, so no model is fit
 - `loss.txt` (L2): normal score of the run's loss within its task; it goes back to the task's unit through the task's
   quantiles. Predictions never leave what the task's runs reached.
 - `networks.npy` (cross-entropy over {network.bins} bins): the distributions of both scores, whose means are the
-  predictions. They give the scores of known architectures and tasks; trees share in those of unseen ones, and say
-  which runs are alike.
+  predictions and whose standard deviations say how far off they may be. They give the scores of known architectures and
+  tasks; trees share in those of unseen ones, and say which runs are alike.
 - `diverge.txt` (log loss): whether the run diverged.
-- `spread.txt` (L1): the size of the loss score's error.
 
 The ranking score is the mean of rank and loss score. What trees, networks and other models reach under the same
 protocol is printed by `python benchmarks/protocol.py` and lies in `benchmarks/results/protocol.md`; choices of targets

@@ -14,16 +14,14 @@ from numpy.typing import NDArray
 from ..corpus import SETUP
 from ..features import Coverage, Encoder
 from ..features.encoder import Table
-from .boosting import Boosters, Floats, Settings, Targets, draw_rows, fit_booster, setup_folds
+from .boosting import MODELS, Boosters, Floats, Settings, Targets, draw_rows, fit_booster, setup_folds
 from .calibration import LEVELS, Calibration, Residuals, Steps, Stretch
-from .crossfit import HeldOut, fit_spread, predict_fold, predict_spread
+from .crossfit import HeldOut, predict_fold
 from .noise import SeedNoise
 from .parts import Part, make_parts
 from .predictors import Predictors, fit_networks
 from .targets import LossScale, random_runs, rank_quantiles
 
-SCORED: Final = ("rank", "loss", "diverge")
-"""The boosters that are fitted on targets, and not on other models' errors."""
 CALIBRATING: Final = 100_000
 """Runs that are cross-fitted, at most; of more, so many are drawn at random. Fits of more runs are also spread over
 processes, and see their features as float32, which halves their memory."""
@@ -98,20 +96,18 @@ class Surrogate:
             Part(settings.network.members, partial(fit_networks, matrix, targets, encoder, settings)),
             *(
                 Part(0.5, partial(fit_booster, name, matrix, getattr(targets, name), encoder, settings))
-                for name in SCORED
+                for name in MODELS
             ),
             *(Part(1.0, partial(predict_fold, fold, rows, goals, encoder, settings)) for fold in folds),
         ]
         telling = None if progress is None else partial(progress, "fitting")
         networks, *made = make_parts(parts, apart=many, progress=telling)
-        boosters = Boosters(dict(zip(SCORED, made, strict=False)))
-        held_out = HeldOut.join(made[len(SCORED) :], folds, rows, goals, encoder, settings)
-        spread = fit_spread(rows, np.abs(goals.loss - held_out.loss), encoder, settings)
-        predictors = Predictors(boosters, networks).with_spread(spread)
+        boosters = Boosters(dict(zip(MODELS, made, strict=False)))
+        held_out = HeldOut.join(made[len(MODELS) :], folds)
         return cls(
             encoder,
             Coverage.from_runs(runs, encoder.hyperparameters),
-            predictors,
+            Predictors(boosters, networks),
             scale,
             _calibrate(known, goals, held_out),
             SeedNoise.fit(runs, targets.loss),
@@ -159,8 +155,8 @@ class Surrogate:
 
         They are named ``low_<level>`` and ``high_<level>``. Losses on a task that the corpus lacks are null.
         """
-        rank, loss = self.predictors.scores(matrix)
-        spread, score = predict_spread(self.boosters, matrix) * self._stretch(matrix, tasks), ranking_score(rank, loss)
+        rank, loss, size = self.predictors.predict(matrix)
+        spread, score = size * self._stretch(matrix, tasks), ranking_score(rank, loss)
         columns = {
             "score": score,
             "p_diverge": self.calibration.divergence(self.boosters.predict("diverge", matrix)),

@@ -6,8 +6,8 @@ A member is a multilayer perceptron with SiLU units (Elfwing, Uchibe and Doya 20
 with dropout (Srivastava et al. 2014) and a learning rate that rises linearly over the first tenth of the steps and
 falls to 0 along a cosine (Smith and Topin 2018). Of each target it learns not a number but a distribution over bins, by
 the cross-entropy to the target smeared over its neighbouring bins by a Gaussian (the histogram loss of Imani and White
-2018); the distribution's mean is its prediction. An `Ensemble` averages members that differ in their seed. Everything
-is float32.
+2018); the distribution's mean is its prediction, its standard deviation says how sure it is. An `Ensemble` mixes the
+distributions of members that differ in their seed. Everything is float32.
 """
 
 from __future__ import annotations
@@ -220,13 +220,15 @@ class Ensemble:
             members.append(weights)
         return cls(inputs, widths, np.stack(members), (settings.edges[:-1] + settings.edges[1:]) / 2)
 
-    def predict(self, matrix: Floats) -> Floats:
-        """Return the mean prediction of the members, shape (n_rows, n_targets)."""
+    def predict(self, matrix: Floats) -> tuple[Floats, Floats]:
+        """Return mean and standard deviation of what each row's targets may be, shape (n_rows, n_targets) each."""
         x = self.inputs(matrix)
-        parts = [self._mean(x[start : start + CHUNK]) for start in range(0, len(x), CHUNK)]
-        return np.concatenate(parts, dtype=np.float64) if parts else np.empty((0, self.widths[-1] // len(self.levels)))
+        found = np.empty((len(x), self.widths[-1] // len(self.levels), 2), dtype=np.float32)
+        for start in range(0, len(x), CHUNK):
+            found[start : start + CHUNK] = self._moments(x[start : start + CHUNK]).mean(axis=0)
+        return spread_out(found)
 
-    def _mean(self, x: Singles) -> Singles:
+    def _moments(self, x: Singles) -> Singles:
         layers = self.layers
         for w, b in layers[:-1]:
             x = x @ w  # of shape (n_members, n_rows, units) after the first layer
@@ -236,7 +238,7 @@ class Ensemble:
             x *= gate
             x += gate
         w, b = layers[-1]
-        return expect(x @ w + b, self.levels.astype(np.float32)).mean(axis=0)
+        return moments(x @ w + b, self.powers)
 
     def narrowed(self, known: Mapping[int, float]) -> Ensemble:
         """Return the same networks for rows whose features of these columns never change: with fewer inputs.
@@ -253,6 +255,11 @@ class Ensemble:
             members.append(np.concatenate([w[kept].ravel(), (b + constant @ w).ravel(), flat[w.size + b.size :]]))
         widths = (int(kept.sum()), *self.widths[1:])
         return Ensemble(self.inputs.without(known), widths, np.stack(members), self.levels)
+
+    @cached_property
+    def powers(self) -> Singles:
+        """The levels and their squares, shape (n_bins, 2)."""
+        return np.stack([self.levels, self.levels**2], axis=1).astype(np.float32)
 
     @cached_property
     def layers(self) -> list[tuple[Singles, Singles]]:
@@ -293,13 +300,20 @@ class Bins:
         return self.table[self.codes[rows]].reshape(len(rows), -1)
 
 
-def expect(z: Singles, levels: Singles) -> Singles:
-    """Return the means of distributions over levels, shape (..., n_targets).
+def moments(z: Singles, powers: Singles) -> Singles:
+    """Return the first two moments of distributions over levels, shape (..., n_targets, 2).
 
-    z, of shape (..., n_targets * n_levels), holds the logarithms of their weights, up to a constant each.
+    z, of shape (..., n_targets * n_levels), holds the logarithms of their weights, up to a constant each; powers are
+    the levels and their squares, shape (n_levels, 2).
     """
-    weights = _softmax(z.reshape(*z.shape[:-1], -1, len(levels)))
-    return weights @ levels
+    weights = _softmax(z.reshape(-1, len(powers)))
+    return (weights @ powers).reshape(*z.shape[:-1], -1, 2)
+
+
+def spread_out(found: Singles) -> tuple[Floats, Floats]:
+    """Return means and standard deviations from two moments, shape (..., 2) in."""
+    mean, square = np.moveaxis(found.astype(np.float64), -1, 0)
+    return mean, np.sqrt(np.maximum(square - mean**2, 0.0))
 
 
 def _softmax(z: Singles) -> Singles:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .network import LARGEST, Ensemble, Floats, Singles, expect
+from .network import LARGEST, Ensemble, Floats, Singles, moments, spread_out
 
 
 class NetworkRow:
@@ -25,16 +25,16 @@ class NetworkRow:
         (w, b), *self._deeper = ensemble.layers
         self._w, self._b = np.concatenate(list(w), axis=1), b.ravel()  # all members' first layers side by side
         self._shape = b.shape
-        self._levels = ensemble.levels.astype(np.float32)
+        self._powers = ensemble.powers
 
-    def __call__(self, row: Floats) -> Floats:
-        """Return the mean prediction of the members for a row of shape (n_features,), shape (n_targets,)."""
+    def __call__(self, row: Floats) -> tuple[Floats, Floats]:
+        """Return mean and standard deviation of each target, shape (n_targets,), for a row of shape (n_features,)."""
         z = (self._inputs(row) @ self._w + self._b).reshape(self._shape)  # (n_members, 1, units)
         with np.errstate(over="ignore"):  # silu(z) = z / (1 + exp(-z)) is 0 far below 0
             for w, b in self._deeper:
                 z = z / (1 + np.exp(-z)) @ w
                 z += b
-        return expect(z, self._levels).mean(axis=(0, 1), dtype=np.float64)
+        return spread_out(moments(z, self._powers).mean(axis=(0, 1)))
 
     def _inputs(self, row: Floats) -> Singles:
         """Return what `Inputs` makes of the row, shape (width,)."""

@@ -18,10 +18,10 @@ from ..features.row import RowEncoder
 from ..features.space import as_rows
 from .boosting import Floats
 from .calibration import LEVELS
-from .crossfit import SMALLEST
 from .forest import Forest
 from .model import Surrogate
 from .network_row import NetworkRow
+from .predictors import error_size
 from .pruning import prune_model
 from .targets import KNOTS
 
@@ -58,15 +58,8 @@ class SetupModel:
         self._scores, self._losses = np.linspace(scale.lowest[task], scale.highest[task], KNOTS), scale.knots[task]
 
     @cached_property
-    def _spread(self) -> Forest:
-        return self._narrow("spread")
-
-    @cached_property
     def _diverge(self) -> Forest:
-        return self._narrow("diverge")
-
-    def _narrow(self, model: str) -> Forest:
-        return Forest(prune_model(self._surrogate.boosters.models[model].model_to_string(), self._known()))
+        return Forest(prune_model(self._surrogate.boosters.models["diverge"].model_to_string(), self._known()))
 
     def _known(self) -> dict[str, float]:
         """Return the features that are the same for all configurations of the setup, by name."""
@@ -106,15 +99,15 @@ class SetupModel:
         return float(self._surrogate.noise.draw(np.array([score]), self._tasks(1), rng)[0])
 
     def _median_score(self, row: Floats) -> float:
-        # Predictors.scores, predict_spread, Stretch and Residuals.bounds for one row
-        score = float(self._network_row(row)[1])
+        # Predictors.predict, Stretch and Residuals.bounds for one row
+        (_, score), (_, deviation) = (moment.tolist() for moment in self._network_row(row))
         median = self._residuals.median[bisect_left(self._residuals.edges, score)]
-        return score + max(self._spread.one(row), SMALLEST) * self._stretch * median
+        return float(score + error_size(deviation) * self._stretch * median)
 
     def _median_scores(self, matrix: Floats) -> Floats:
-        scores = self._networks.predict(matrix)[:, 1]
-        spread = np.maximum(self._spread.many(matrix), SMALLEST) * self._stretch
-        return self._residuals.bounds(scores, spread, LEVELS[0])[1]
+        means, deviations = self._networks.predict(matrix)
+        spread = error_size(deviations[:, 1]) * self._stretch
+        return self._residuals.bounds(means[:, 1], spread, LEVELS[0])[1]
 
     def _risks(self, raw: Any) -> Any:
         return self._surrogate.calibration.divergence(raw)

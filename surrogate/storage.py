@@ -1,9 +1,9 @@
 """Fitted surrogates on disk: LightGBM's text, NumPy's arrays and JSON, with a checksum for each. Reading runs no code.
 
 A folder holds ``registry.json`` (schema version, SHA-256 of every other file), ``surrogate.json`` (everything but trees
-and weights), ``rank.txt``, ``loss.txt``, ``diverge.txt``, ``spread.txt`` (the trees), ``networks.npy`` (the networks'
-weights, float32 of shape (n_members, n_weights)), and, unless it was fitted on the built-in corpus, ``runs.parquet``
-(its corpus, for the evidence). The registry is written last: a folder without one is not complete.
+and weights), ``rank.txt``, ``loss.txt``, ``diverge.txt`` (the trees), ``networks.npy`` (the networks' weights, float32
+of shape (n_members, n_weights)), and, unless it was fitted on the built-in corpus, ``runs.parquet`` (its corpus, for
+the evidence). The registry is written last: a folder without one is not complete.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ from .predictors import Predictors
 from .targets import LossScale
 from .tree_checks import checked_trees
 
-SCHEMA_VERSION: Final = 4
+SCHEMA_VERSION: Final = 5
+"""Version of the folder's format. Raise it by one when a file's meaning changes, so that an older package refuses
+what it would misread."""
 TARGETS: Final = 2
 """Scores that the networks predict: rank and loss."""
-"""Version of the folder's format. Raise it by one when a file's meaning changes, so that an older package refuses
-what it would misread; keep one old folder as a test asset."""
 REGISTRY: Final = "registry.json"
 DESCRIPTION: Final = "surrogate.json"
 NETWORKS: Final = "networks.npy"

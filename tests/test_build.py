@@ -25,9 +25,7 @@ from rnn_warmstart.corpus import load_builtin, read_corpus
 from rnn_warmstart.surrogate import NetworkSettings, Settings
 from typer.testing import CliRunner
 
-QUICK = Settings(
-    trees=10, diverge_trees=5, spread_trees=5, folds=2, network=NetworkSettings(units=8, layers=1, members=1, epochs=2)
-)
+QUICK = Settings(trees=10, diverge_trees=5, folds=2, network=NetworkSettings(units=8, layers=1, members=1, epochs=2))
 DTYPE = [("architecture", "O"), ("eval_loss", "f8"), ("hparams", "O"), ("max_params", "i8"), ("n_layers", "i8")]
 DTYPE += [("task_type", "O")]
 Files = dict[str, bytes]

@@ -18,7 +18,7 @@ from rnn_warmstart.surrogate.boosting import draw_rows
 from rnn_warmstart.surrogate.storage import save_surrogate
 
 QUICK = NetworkSettings(units=16, layers=2, members=1, epochs=4)
-SETTINGS = Settings(trees=10, diverge_trees=5, spread_trees=5, folds=2, network=QUICK)
+SETTINGS = Settings(trees=10, diverge_trees=5, folds=2, network=QUICK)
 
 
 def fitted(runs: pd.DataFrame, folder: Path) -> tuple[dict[str, bytes], list[float]]:

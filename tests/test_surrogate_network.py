@@ -17,7 +17,8 @@ from rnn_warmstart.surrogate.network import (
     _initial,
     _layers,
     count_weights,
-    expect,
+    moments,
+    spread_out,
 )
 
 
@@ -64,7 +65,11 @@ def test_a_target_is_a_gaussian_over_bins_and_its_mean_the_target():
     levels = (settings.edges[1:] + settings.edges[:-1]) / 2
     np.testing.assert_allclose((shares @ levels)[0], targets[0], atol=0.03)
     assert shares[1, 1].argmax() == 0  # below the lowest bin counts as in it
-    np.testing.assert_allclose(expect(np.log(shares + 1e-30).reshape(2, 16), levels), shares @ levels, atol=1e-6)
+    found = moments(np.log(shares + 1e-30).reshape(2, 16), np.stack([levels, levels**2], axis=1))
+    means, deviations = spread_out(found)
+    np.testing.assert_allclose(means, shares @ levels, atol=1e-6)
+    apart = [[np.sqrt(np.cov(levels, aweights=part, ddof=0)) for part in row] for row in shares]
+    np.testing.assert_allclose(deviations, apart, atol=1e-5)
 
 
 def test_adam_agrees_with_torch():
@@ -86,10 +91,10 @@ def test_it_learns_a_smooth_function_and_an_ensemble_learns_it_better():
     matrix, target = _table(4000, np.random.default_rng(0))
     settings = NetworkSettings(units=32, layers=2, members=3, epochs=30, dropout=0.0)
     ensemble = Ensemble.fit(matrix[:3000], target[:3000], [4], settings, 0)
-    error = ((ensemble.predict(matrix[3000:]) - target[3000:]) ** 2).mean(axis=0)
+    error = ((ensemble.predict(matrix[3000:])[0] - target[3000:]) ** 2).mean(axis=0)
     assert (error < 0.2 * target.var(axis=0)).all()  # a line explains half of the first and nothing of the second
     singles = [Ensemble(ensemble.inputs, ensemble.widths, ensemble.weights[[i]], ensemble.levels) for i in range(3)]
-    alone = [((one.predict(matrix[3000:]) - target[3000:]) ** 2).mean() for one in singles]
+    alone = [((one.predict(matrix[3000:])[0] - target[3000:]) ** 2).mean() for one in singles]
     assert error.mean() < np.mean(alone)
 
 
@@ -101,7 +106,7 @@ def test_every_setting_has_an_effect(change):
     matrix, target = _table(300, np.random.default_rng(0))
     usual = {"units": 16, "layers": 2, "members": 2, "epochs": 2, "batch": 64}
     plain, changed = (Ensemble.fit(matrix, target, [4], NetworkSettings(**x), 0) for x in (usual, usual | change))
-    assert not np.allclose(plain.predict(matrix), changed.predict(matrix))
+    assert not np.allclose(plain.predict(matrix)[0], changed.predict(matrix)[0])
 
 
 def test_seed_and_rows_decide_alone():
@@ -110,9 +115,23 @@ def test_seed_and_rows_decide_alone():
     first, again, other = (Ensemble.fit(matrix, target, [4], settings, seed) for seed in (0, 0, 1))
     np.testing.assert_array_equal(first.weights, again.weights)
     assert not np.array_equal(first.weights, other.weights)
-    whole = first.predict(matrix)
-    np.testing.assert_allclose(whole[17], first.predict(matrix[17:18])[0], atol=1e-6)  # float32, another order of sums
-    assert first.predict(matrix[:0]).shape == (0, 2)
+    whole, alone = first.predict(matrix), first.predict(matrix[17:18])
+    for each, one in zip(whole, alone, strict=True):
+        np.testing.assert_allclose(each[17], one[0], atol=1e-5)  # float32, another order of sums
+    assert [each.shape for each in first.predict(matrix[:0])] == [(0, 2)] * 2
+
+
+def test_where_targets_are_noisy_the_deviation_is_large():
+    rng = np.random.default_rng(0)
+    matrix = rng.normal(size=(6000, 2))
+    noise = np.where(matrix[:, 0] > 0, 0.8, 0.1)
+    settings = NetworkSettings(units=32, layers=2, members=2, epochs=20, dropout=0.0)
+    ensemble = Ensemble.fit(matrix, (matrix[:, 1] + noise * rng.normal(size=6000))[:, None], [], settings, 0)
+    clear = matrix[np.abs(matrix[:, 0]) > 0.5]
+    _, deviation = ensemble.predict(clear)
+    noisy = clear[:, 0] > 0
+    assert np.median(deviation[noisy]) == pytest.approx(0.8, abs=0.1)
+    assert 0.1 < np.median(deviation[~noisy]) < 0.3  # bins and smearing add to it
 
 
 def test_inputs_are_standardised_one_hot_and_nought_where_missing():

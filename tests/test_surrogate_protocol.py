@@ -27,9 +27,7 @@ from scipy.stats import kendalltau, spearmanr
 from sklearn.metrics import mean_absolute_error, mean_pinball_loss, r2_score
 from typer.testing import CliRunner
 
-QUICK = Settings(
-    trees=10, diverge_trees=5, spread_trees=5, folds=2, network=NetworkSettings(units=8, layers=1, members=1, epochs=2)
-)
+QUICK = Settings(trees=10, diverge_trees=5, folds=2, network=NetworkSettings(units=8, layers=1, members=1, epochs=2))
 
 
 @pytest.mark.parametrize("name", ["random", "by-setup", "task", "architecture"])
