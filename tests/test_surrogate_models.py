@@ -193,7 +193,7 @@ def _edit(path, change):
         (lambda f: _edit(f / "registry.json", lambda t: "[]"), "is not a registry of models"),
         (
             lambda f: _edit(f / "registry.json", lambda t: t.replace('"schema_version": 5', '"schema_version": 99')),
-            "has schema version 99, this package reads 4",
+            "has schema version 99, this package reads 5",
         ),
         (
             lambda f: _edit(f / "registry.json", lambda t: t.replace("rank.txt", "../rank.txt")),
