@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..features import Encoder
 from .boosting import Floats, Settings, Targets, fit_booster
-from .predictors import error_size, fit_networks
+from .predictors import LOSS, error_size, fit_networks
 
 Rows = NDArray[np.bool_]
 
@@ -62,4 +62,4 @@ def predict_fold(
     seen = targets.take(~rows)
     means, deviations = fit_networks(matrix[~rows], seen, encoder, single, progress).predict(matrix[rows])
     trees = fit_booster("diverge", matrix[~rows], seen.diverge, encoder, settings)
-    return np.stack([*means.T, np.asarray(trees.predict(matrix[rows])), error_size(deviations[:, 1])])
+    return np.stack([*means.T, np.asarray(trees.predict(matrix[rows])), error_size(deviations[:, LOSS])])

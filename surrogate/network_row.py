@@ -1,10 +1,12 @@
-"""An ensemble of networks that answers one row at a time."""
+"""An ensemble of networks that answers one row at a time, for one of its targets."""
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
-from .network import LARGEST, Ensemble, Floats, Singles, moments, spread_out
+from .network import LARGEST, Ensemble, Floats, Singles
 
 
 class NetworkRow:
@@ -14,27 +16,36 @@ class NetworkRow:
     ----------
     ensemble : Ensemble
         The fitted networks.
+    target : int
+        Which of their targets.
     """
 
-    def __init__(self, ensemble: Ensemble) -> None:
+    def __init__(self, ensemble: Ensemble, target: int) -> None:
         inputs = ensemble.inputs
         self._numbers, self._width = np.array(inputs.numbers, dtype=int), inputs.width
         self._centre, self._spread = inputs.centre, inputs.spread
         starts = len(inputs.numbers) + np.cumsum([0, *inputs.sizes])[:-1]
         self._categories = list(zip(inputs.categories, starts.tolist(), inputs.sizes, strict=True))
-        (w, b), *self._deeper = ensemble.layers
+        (w, b), *hidden, (last_w, last_b) = ensemble.layers
         self._w, self._b = np.concatenate(list(w), axis=1), b.ravel()  # all members' first layers side by side
         self._shape = b.shape
-        self._powers = ensemble.powers
+        bins = len(ensemble.levels)
+        asked = slice(target * bins, (target + 1) * bins)
+        self._deeper = [*hidden, (np.ascontiguousarray(last_w[..., asked]), last_b[..., asked])]
+        self._powers = np.concatenate([np.ones((bins, 1), dtype=np.float32), ensemble.powers], axis=1)
 
-    def __call__(self, row: Floats) -> tuple[Floats, Floats]:
-        """Return mean and standard deviation of each target, shape (n_targets,), for a row of shape (n_features,)."""
+    def __call__(self, row: Floats) -> tuple[float, float]:
+        """Return mean and standard deviation of the target for a row of shape (n_features,)."""
         z = (self._inputs(row) @ self._w + self._b).reshape(self._shape)  # (n_members, 1, units)
         with np.errstate(over="ignore"):  # silu(z) = z / (1 + exp(-z)) is 0 far below 0
             for w, b in self._deeper:
                 z = z / (1 + np.exp(-z)) @ w
                 z += b
-        return spread_out(moments(z, self._powers).mean(axis=(0, 1)))
+        z -= z.max(axis=-1, keepdims=True)
+        sums = (np.exp(z, out=z)[:, 0] @ self._powers).tolist()  # each member's weights times 1, levels and squares
+        mean = sum(first / weights for weights, first, _ in sums) / len(sums)
+        square = sum(second / weights for weights, _, second in sums) / len(sums)
+        return mean, math.sqrt(max(square - mean * mean, 0.0))
 
     def _inputs(self, row: Floats) -> Singles:
         """Return what `Inputs` makes of the row, shape (width,)."""

@@ -24,6 +24,8 @@ from .network import Ensemble
 UNSEEN: Final = {"architecture": 0.75, "task_type": 0.25}
 """Weight of the trees where one of these has never been seen; the networks have the rest, and all of it elsewhere.
 Architectures' was chosen on inner folds, tasks' after a look at those that benchmarks/protocol.py reports."""
+LOSS: Final = 1
+"""Which of the networks' targets is the loss score; the other is the rank score."""
 UNTOLD: Final = 0.2
 """Standard deviation of errors that the networks do not know of, in loss scores; chosen with a look at those folds."""
 
@@ -58,7 +60,7 @@ class Predictors:
             for name, scores in (("rank", rank), ("loss", loss)):
                 trees = self.boosters.predict(name, matrix[rows])
                 scores[rows] += weight[rows] * (trees - scores[rows])
-        return rank, loss, error_size(deviations[:, 1])
+        return rank, loss, error_size(deviations[:, LOSS])
 
 
 def error_size(deviation: Floats) -> Floats:

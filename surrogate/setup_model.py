@@ -21,7 +21,7 @@ from .calibration import LEVELS
 from .forest import Forest
 from .model import Surrogate
 from .network_row import NetworkRow
-from .predictors import error_size
+from .predictors import LOSS, error_size
 from .pruning import prune_model
 from .targets import KNOTS
 
@@ -50,7 +50,7 @@ class SetupModel:
         columns = {name: column for column, name in enumerate(surrogate.encoder.features)}
         known = {columns[name]: value for name, value in self._known().items() if name in columns}
         self._networks = surrogate.predictors.networks.narrowed(known)
-        self._network_row = NetworkRow(self._networks)
+        self._network_row = NetworkRow(self._networks, LOSS)
         residuals, scale = surrogate.calibration.residuals[task], surrogate.scale
         self._residuals = residuals
         size, name = np.log([float(max_params)]), np.array([architecture], dtype=object)
@@ -100,14 +100,14 @@ class SetupModel:
 
     def _median_score(self, row: Floats) -> float:
         # Predictors.predict, Stretch and Residuals.bounds for one row
-        (_, score), (_, deviation) = (moment.tolist() for moment in self._network_row(row))
+        score, deviation = self._network_row(row)
         median = self._residuals.median[bisect_left(self._residuals.edges, score)]
         return float(score + error_size(deviation) * self._stretch * median)
 
     def _median_scores(self, matrix: Floats) -> Floats:
         means, deviations = self._networks.predict(matrix)
-        spread = error_size(deviations[:, 1]) * self._stretch
-        return self._residuals.bounds(means[:, 1], spread, LEVELS[0])[1]
+        spread = error_size(deviations[:, LOSS]) * self._stretch
+        return self._residuals.bounds(means[:, LOSS], spread, LEVELS[0])[1]
 
     def _risks(self, raw: Any) -> Any:
         return self._surrogate.calibration.divergence(raw)

@@ -508,9 +508,9 @@ def test_networks_answer_single_rows_as_they_do_tables(small, runs):
     networks = small.predictors.networks
     matrix = small.encoder.transform(runs.iloc[::50])
     matrix[0, networks.inputs.numbers[0]] = 1e9  # beyond what networks look at
-    row = NetworkRow(networks)
-    singly, together = np.array([row(each) for each in matrix]), np.stack(networks.predict(matrix), axis=1)
-    np.testing.assert_allclose(singly, together, rtol=1e-4, atol=1e-5)
+    for target, together in enumerate(np.stack(networks.predict(matrix), axis=-1).swapaxes(0, 1)):
+        row = NetworkRow(networks, target)
+        np.testing.assert_allclose([row(each) for each in matrix], together, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("model", ["rank", "loss", "diverge"])
