@@ -1,11 +1,9 @@
 """The models behind a surrogate, taken together: networks give the scores, trees the risk to diverge.
 
-Networks rank unseen setups of known architectures and tasks better than trees, and cost less. What a
-network learned of one architecture's columns says little of another's, so where architecture or task have never been
-seen, both share in the scores.
-
-How far a score may be off follows from the networks, too: the variance of their distribution, and `UNTOLD`, which it
-does not tell. That sets apart the errors of unseen setups better than trees that learn their size, for nothing.
+Networks rank unseen setups of known architectures and tasks better than trees, and cost less. What they learned of one
+architecture's columns says little of another's, so where architecture or task have never been seen, both share in the
+scores. How far a score may be off follows from the networks, too: from the deviation of their distribution, and from
+`UNTOLD`, which it does not tell.
 """
 
 from __future__ import annotations
