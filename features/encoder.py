@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..corpus.schema import HP_PREFIX, SETUP
 from .architecture import ARCHITECTURES
 from .derived import Names, derive
-from .hyperparameters import Hyperparameter, encode_category
+from .hyperparameters import Hyperparameter, distinct, encode_category
 from .task_sizes import TaskSizes, hidden_units, infer_task_sizes
 
 SETUP_FEATURES: Final = ("architecture", "task_type", "n_layers", "log_max_params", "log_hidden_units")
@@ -194,8 +194,8 @@ class Encoder:
         """Rebuild from `to_dict`, or from its JSON."""
         items = [Hyperparameter.from_dict(item) for item in data["hyperparameters"]]
         return cls(
-            tuple(data["architectures"]),
-            tuple(data["tasks"]),
+            distinct(data["architectures"], "architectures"),
+            distinct(data["tasks"], "tasks"),
             {item.name: item for item in items},
             {task: (pair[0], pair[1]) for task, pair in data["task_sizes"].items()},
             tuple(data["features"]),

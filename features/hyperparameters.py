@@ -5,6 +5,7 @@ No list of names is kept here: whatever ``hp_`` columns a corpus has become hype
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -78,7 +79,7 @@ class Hyperparameter:
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Hyperparameter:
         """Rebuild from `to_dict`."""
-        return cls(data["name"], data["scale"], data["integer"], tuple(data["choices"]))
+        return cls(data["name"], data["scale"], data["integer"], distinct(data["choices"], data["name"]))
 
 
 def _looks_logarithmic(numbers: NDArray[np.float64]) -> bool:
@@ -91,6 +92,14 @@ def _looks_logarithmic(numbers: NDArray[np.float64]) -> bool:
         return False
     median, geometric, arithmetic = np.log([np.median(numbers), np.sqrt(low * high), (low + high) / 2])
     return bool(abs(median - geometric) < abs(median - arithmetic))
+
+
+def distinct(names: Sequence[str], what: str) -> tuple[str, ...]:
+    """Return names as a tuple; raise ValueError if one is there twice, as its code would be ambiguous."""
+    if len(set(names)) < len(names):
+        repeated = next(name for place, name in enumerate(names) if name in names[:place])
+        raise ValueError(f"{what} has {repeated!r} twice; each name may stand for one code only")
+    return tuple(names)
 
 
 def encode_category(values: Any, choices: tuple[str, ...], what: str) -> NDArray[np.float64]:

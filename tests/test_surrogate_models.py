@@ -156,17 +156,31 @@ def test_files_that_do_not_fit_together_are_refused_although_the_checksums_fit(f
         load_surrogate(folder)
 
 
-def test_networks_have_the_inputs_that_are_described(folder):
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda data: data["networks"]["inputs"]["sizes"].__setitem__(0, 10**11),
+            r"the networks have \d+ inputs, but \d{12} are described",
+        ),
+        (lambda data: data["encoder"]["tasks"].append(data["encoder"]["tasks"][0]), "tasks has 'arithmetic' twice"),
+        (
+            lambda data: [item["choices"].extend(item["choices"][:1]) for item in data["encoder"]["hyperparameters"]],
+            r"\w+ has '\w+' twice",
+        ),
+    ],
+)
+def test_a_description_that_cannot_be_is_refused_although_the_checksums_fit(folder, change, message):
     import hashlib
 
     data = json.loads((folder / "surrogate.json").read_text())
-    data["networks"]["inputs"]["sizes"][0] = 10**11
+    change(data)
     content = json.dumps(data).encode()
     (folder / "surrogate.json").write_bytes(content)
     registry = json.loads((folder / "registry.json").read_text())
     registry["sha256"]["surrogate.json"] = hashlib.sha256(content).hexdigest()
     (folder / "registry.json").write_text(json.dumps(registry))
-    with pytest.raises(ModelError, match=r"the networks have \d+ inputs, but \d{12} are described"):
+    with pytest.raises(ModelError, match=message):
         load_surrogate(folder)
 
 
