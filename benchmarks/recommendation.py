@@ -167,13 +167,17 @@ def run(
     Parallel(n_jobs=int(os.environ.get("WORKERS", "2")))(
         delayed(fit_without)(runs[rows], target, settings) for rows, target in parts
     )
-    results = []
+    proposed = []
     for number, setup in enumerate(setups):
         of_task = cache / f"models-{version}-{setup.task_type}"
-        proposals, intervals = propose(
-            runs, setup, cache / f"models-{version}-{number % GROUPS}", of_task, groups[number % GROUPS], steps
-        )
-        table = trained(folder, [proposal_job(setup, proposals)], console, f"proposals for {setup}")
+        of_group = cache / f"models-{version}-{number % GROUPS}"
+        proposed.append(propose(runs, setup, of_group, of_task, groups[number % GROUPS], steps))
+        console.print(f"asked for {setup}")
+    jobs = [proposal_job(setup, proposals) for setup, (proposals, _) in zip(setups, proposed, strict=True)]
+    trained(folder, jobs, console, "proposals")
+    results = []
+    for setup, job, (proposals, intervals) in zip(setups, jobs, proposed, strict=True):
+        table = folder.collect([job.name])
         random = usable(folder.collect([job.name for job in random_jobs(setup, count, steps)]))
         results.append(judge(setup, random, proposals, usable(table).reshape(-1, SEEDS), intervals))
     return {

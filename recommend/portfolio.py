@@ -17,7 +17,7 @@ UNCERTAINTY: Final = 0.4
 """Standard deviation of the ranking score's systematic error, in normal scores."""
 REACH: Final = 0.15
 """Distance in the unit cube over which the errors of two configurations are alike."""
-WORTH: Final = 0.03
+WORTH: Final = 0.01
 """A configuration pays if its gain is at least this share of the first's."""
 
 
@@ -53,9 +53,10 @@ def choose_portfolio(elites: Elites, space: Space, n: int, seed: int) -> Portfol
     """Choose n elites, the one with the best score first.
 
     Draws of the true scores are taken from a normal distribution around the predicted ones, whose errors are
-    correlated where configurations are near each other. Greedily, the configuration is added that lowers the expected
-    best of the portfolio most (Nemhauser, Wolsey and Fisher 1978 bound what greed costs). The order is that of the
-    choice, as it is for this order that the best of the first k is good for every k.
+    correlated where configurations are near each other. Of several tasks each draw takes one, with the probability of
+    its share, for what the task at hand is like. Greedily, the configuration is added that lowers the expected best of
+    the portfolio most (Nemhauser, Wolsey and Fisher 1978 bound what greed costs). The order is that of the choice, as
+    it is for this order that the best of the first k is good for every k.
     """
     draws = _draws(elites, space, seed)
     chosen = [0]
@@ -75,4 +76,12 @@ def _draws(elites: Elites, space: Space, seed: int) -> Floats:
     distance = space.distance(elites.units, elites.units)
     covariance = np.exp(-0.5 * (distance / REACH) ** 2) + 1e-6 * np.eye(len(distance))
     noise = np.random.default_rng([seed, 1]).standard_normal((DRAWS, len(distance)))
-    return elites.scores + UNCERTAINTY * noise @ np.linalg.cholesky(covariance).T
+    return _outlooks(elites, seed) + UNCERTAINTY * noise @ np.linalg.cholesky(covariance).T
+
+
+def _outlooks(elites: Elites, seed: int) -> Floats:
+    """Return what the draws are around, shape (n_elites,); with several tasks, one row a draw."""
+    if elites.by_task is None:
+        return elites.scores
+    tasks = np.random.default_rng([seed, 2]).choice(len(elites.by_task), DRAWS, p=elites.shares)
+    return np.asarray(elites.by_task[tasks])

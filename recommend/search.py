@@ -7,7 +7,8 @@ is what the rest of the package, and the user, works with.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -28,6 +29,8 @@ SPREADS: Final = tuple(0.15 * 0.7**generation for generation in range(10))
 """Standard deviations of the mutations, in the unit cube, of each generation."""
 ELITES: Final = 64
 """Configurations that are judged with their neighbourhood and enter the study."""
+EACH: Final = 16
+"""Where several tasks are asked about, the best of each alone that join them."""
 NEIGHBOURS: Final = 8
 RATE: Final = "lr_init"
 """The learning rate's name."""
@@ -45,33 +48,54 @@ class Elites:
         Points of the space's unit cube, best first.
     scores : ndarray of shape (n,)
         Ranking score, averaged over the neighbourhood; lower is better.
+    by_task : ndarray of shape (n_tasks, n), optional
+        What the score is if one of several tasks counts alone, in the order of the query's weights.
+    shares : ndarray of shape (n_tasks,), optional
+        These weights.
     """
 
     units: Floats
     scores: Floats
+    by_task: Floats | None = None
+    shares: Floats | None = None
 
 
 def search_elites(surrogate: Surrogate, query: Query, judge: Callable[[Floats], Floats] | None = None) -> Elites:
     """Return the best configurations of the query's space, by the surrogate, best first.
 
     A judge takes the place of the surrogate's scores: points of shape (n, n_dimensions) -> scores, lower is better. The
-    best that it finds are judged with their neighbourhood, and with the trees' opinion.
+    best that it finds are judged with their neighbourhood, and with the trees' opinion. Of several tasks the best of
+    each alone join them, since the task at hand may be like any one of them rather than like their mean.
 
     Where at least as many as were asked for tolerate a factor of 1.5 in the learning rate either way, as far as the
     space goes, only those are kept.
     """
     rng = np.random.default_rng(query.seed)
     judge = judge or (lambda units: scores(surrogate, query, units))
-    units, found = evolve(judge, len(query.space.dimensions), SPREADS, rng)
-    best = np.argsort(found, kind="stable")
-    best = best[: 2 * ELITES]  # generous, as some repeat each other
-    best = best[_first_of_each(query.space, units[best])][:ELITES]
-    robust = (found[best] + _neighbourhood(units[best], judge, rng)) / 2 + second_opinions(
-        surrogate, query, units[best]
-    )
+    units, found = _search(judge, query.space, ELITES, rng)
+    alone = [partial(scores, surrogate, replace(query, weights={task: 1.0})) for task in query.weights]
+    if len(alone) > 1:
+        others = np.vstack([_search(each, query.space, EACH, rng)[0] for each in alone])
+        units = np.vstack([units, others])
+        first = _first_of_each(query.space, units)
+        units, found = units[first], np.concatenate([found, judge(others)])[first]
+    robust = (found + _neighbourhood(units, judge, rng)) / 2 + second_opinions(surrogate, query, units)
     order = np.argsort(robust, kind="stable")
-    kept = order[_sturdy(surrogate, query, units[best][order])]
-    return Elites(units[best][kept], robust[kept])
+    kept = order[_sturdy(surrogate, query, units[order])]
+    if len(alone) == 1:
+        return Elites(units[kept], robust[kept])
+    by_task, shares = np.stack([each(units[kept]) for each in alone]), np.array(list(query.weights.values()))
+    return Elites(units[kept], robust[kept], by_task + (robust[kept] - shares @ by_task), shares)
+
+
+def _search(
+    judge: Callable[[Floats], Floats], space: Space, count: int, rng: np.random.Generator
+) -> tuple[Floats, Floats]:
+    """Return the points that a judge likes best, none twice, and their scores, best first."""
+    units, found = evolve(judge, len(space.dimensions), SPREADS, rng)
+    best = np.argsort(found, kind="stable")[: 2 * count]  # generous, as some repeat each other
+    best = best[_first_of_each(space, units[best])][:count]
+    return units[best], found[best]
 
 
 def as_study(query: Query, elites: Elites) -> optuna.Study:
