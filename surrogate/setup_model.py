@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from bisect import bisect_left
 from collections.abc import Mapping
 from functools import cached_property
@@ -21,7 +22,7 @@ from .calibration import LEVELS
 from .forest import Forest
 from .model import Surrogate
 from .network_row import NetworkRow
-from .predictors import LOSS, error_size
+from .predictors import LOSS, UNTOLD, error_size
 from .pruning import prune_model
 from .targets import KNOTS
 
@@ -99,10 +100,10 @@ class SetupModel:
         return float(self._surrogate.noise.draw(np.array([score]), self._tasks(1), rng)[0])
 
     def _median_score(self, row: Floats) -> float:
-        # Predictors.predict, Stretch and Residuals.bounds for one row
+        # Predictors.predict, error_size, Stretch and Residuals.bounds for one row
         score, deviation = self._network_row(row)
         median = self._residuals.median[bisect_left(self._residuals.edges, score)]
-        return float(score + error_size(deviation) * self._stretch * median)
+        return score + math.hypot(deviation, UNTOLD) * self._stretch * median
 
     def _median_scores(self, matrix: Floats) -> Floats:
         means, deviations = self._networks.predict(matrix)
