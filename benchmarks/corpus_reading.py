@@ -159,7 +159,9 @@ def describe(result: dict[str, Any]) -> str:
         f"`python benchmarks/corpus_reading.py`, commit {result['commit']}, {result['versions']}.\n"
         f"CPU seconds, the least of {len(result['rounds'])} rounds and their median, and peak memory above the imports "
         "(all of a child's), the median.\n\n"
-        + markdown_table(["reader", "CPU s", "median", "child's CPU s", "median", "peak MiB", "child's"], readers)
+        + markdown_table(
+            ["reader", "CPU s", "median", "child's CPU s", "median", "peak MiB", "child's peak MiB"], readers
+        )
         + "\n"
         + markdown_table(["figure", "value", "limit", "kept"], figures)
     )

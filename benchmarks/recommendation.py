@@ -139,15 +139,14 @@ def usable(runs: pd.DataFrame) -> Floats:
     return np.where(runs["diverged"].to_numpy(bool) | ~(losses < ABSURD_LOSS), np.inf, losses)
 
 
-def trained(folder: RunFolder, jobs: list[Job], console: Console, what: str) -> pd.DataFrame:
-    """Train what is not yet trained; return the runs in the order of the jobs."""
+def train(folder: RunFolder, jobs: list[Job], console: Console, what: str) -> None:
+    """Train what is not yet trained."""
     folder.add(jobs)
     names = [job.name for job in jobs]
     missing = len([name for name in folder.pending() if name in names])
     if missing:
         console.print(f"{what}: {missing} of {len(names)} jobs to train")
         work_through(folder, workers=int(os.environ.get("WORKERS", "2")), names=set(names))
-    return folder.collect(names)
 
 
 def run(
@@ -157,7 +156,7 @@ def run(
     corpus = load_builtin()
     runs, folder = corpus.runs, RunFolder(cache / "runs")
     for setup in setups:
-        trained(folder, random_jobs(setup, count, steps), console, f"random configurations of {setup}")
+        train(folder, random_jobs(setup, count, steps), console, f"random configurations of {setup}")
     groups = [setups[first::GROUPS] for first in range(GROUPS)]
     version = corpus.sha256[:12]
     parts = [(unseen_by(runs, group), cache / f"models-{version}-{n}") for n, group in enumerate(groups)]
@@ -174,12 +173,12 @@ def run(
         proposed.append(propose(runs, setup, of_group, of_task, groups[number % GROUPS], steps))
         console.print(f"asked for {setup}")
     jobs = [proposal_job(setup, proposals) for setup, (proposals, _) in zip(setups, proposed, strict=True)]
-    trained(folder, jobs, console, "proposals")
+    train(folder, jobs, console, "proposals")
     results = []
     for setup, job, (proposals, intervals) in zip(setups, jobs, proposed, strict=True):
-        table = folder.collect([job.name])
+        losses = usable(folder.collect([job.name])).reshape(-1, SEEDS)
         random = usable(folder.collect([job.name for job in random_jobs(setup, count, steps)]))
-        results.append(judge(setup, random, proposals, usable(table).reshape(-1, SEEDS), intervals))
+        results.append(judge(setup, random, proposals, losses, intervals))
     return {
         "provenance": provenance(corpus, 0),
         "quantile_rival": read_quantiles()["provenance"],
@@ -204,7 +203,7 @@ def main() -> None:
     if arguments.random_only:
         folder = RunFolder(CACHE / "runs")
         jobs = [job for setup in judged_setups() for job in random_jobs(setup, RANDOM, STEPS)]
-        trained(folder, jobs, console, "random configurations")
+        train(folder, jobs, console, "random configurations")
         return
     result = run(CACHE, judged_setups(), replace(Settings(), folds=3), RANDOM, STEPS, console)
     text = to_text(result)

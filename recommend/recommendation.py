@@ -13,6 +13,7 @@ import numpy as np
 
 from ..features.dimension import Value
 from ..features.space import DEPTH
+from .portfolio import WORTH
 from .query import Query
 from .search import Elites, as_study
 
@@ -101,7 +102,7 @@ class Recommendation:
     configurations : tuple of RecommendedConfiguration
         The first is the best by itself; each that follows lowers the expected best of those before it most.
     stop_after : int
-        After how many trying stops paying: the next one's gain is less than 1 % of the first's. All of them, where none
+        After how many trying stops paying: the next one's gain is less than `WORTH` of the first's. All of them, where none
         is that small.
     elites : Elites
         What they were chosen from.
@@ -280,7 +281,8 @@ class Recommendation:
         learned = f" {self.trials} trials leave the surrogate believed to {self.believed:.0%}." if self.trials else ""
         if self.stop_after == len(self):
             return f"Each of them is worth trying.{learned}"
-        return f"Stop after {self.stop_after}: the next gains less than 1 % of what the first one does.{learned}"
+        least = f"{100 * WORTH:g} % of what the first one does"
+        return f"Stop after {self.stop_after}: the next gains less than {least}.{learned}"
 
     def sensitive(self, n: int = 3) -> list[str]:
         """Return the n numbers that may move least, as a share of the space, on average over the configurations."""

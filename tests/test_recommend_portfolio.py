@@ -17,7 +17,7 @@ from rnn_warmstart.features import Dimension, Space
 from rnn_warmstart.recommend import search
 from rnn_warmstart.recommend.forecast import Forecast, query_rows, scores
 from rnn_warmstart.recommend.limits import Limits
-from rnn_warmstart.recommend.portfolio import UNCERTAINTY, Portfolio, choose_portfolio
+from rnn_warmstart.recommend.portfolio import UNCERTAINTY, WORTH, Portfolio, choose_portfolio
 from rnn_warmstart.recommend.query import build_query
 from rnn_warmstart.recommend.search import Elites
 from rnn_warmstart.recommend.tolerance import ladder, number_axes, points_on, strains, tolerated
@@ -97,7 +97,7 @@ def test_every_form_shows_gains_and_where_to_stop():
     gains = [item.gain for item in found]
     assert gains[0] > 1 > gains[1] and gains[1:] == sorted(gains[1:], reverse=True)
     assert 1 < found.stop_after < 12
-    assert gains[found.stop_after - 1] >= 0.01 * gains[0] > gains[found.stop_after]
+    assert gains[found.stop_after - 1] >= WORTH * gains[0] > gains[found.stop_after]
     data, frame = json.loads(found.to_json()), found.to_frame()
     assert data["stop_after"] == found.stop_after and [item["gain"] for item in data["recommendations"]] == gains
     assert frame["gain"].tolist() == gains and frame["pays"].sum() == found.stop_after

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 
 import numpy as np
@@ -121,12 +122,8 @@ def test_the_same_corpus_and_seed_give_the_same_bytes(small, runs, folder, tmp_p
     ],
 )
 def test_weights_that_are_none_are_refused_although_the_checksum_fits(folder, weights, message):
-    import hashlib
-
     np.save(folder / "networks.npy", weights, allow_pickle=True)
-    registry = json.loads((folder / "registry.json").read_text())
-    registry["sha256"]["networks.npy"] = hashlib.sha256((folder / "networks.npy").read_bytes()).hexdigest()
-    (folder / "registry.json").write_text(json.dumps(registry))
+    _register(folder, "networks.npy")
     with pytest.raises(ModelError, match=message):
         load_surrogate(folder)
 
@@ -144,14 +141,10 @@ def test_weights_that_are_none_are_refused_although_the_checksum_fits(folder, we
     ],
 )
 def test_files_that_do_not_fit_together_are_refused_although_the_checksums_fit(folder, name, old, new):
-    import hashlib
-
     content = (folder / name).read_bytes()
     assert old in content
     (folder / name).write_bytes(content.replace(old, new, 1))
-    registry = json.loads((folder / "registry.json").read_text())
-    registry["sha256"][name] = hashlib.sha256((folder / name).read_bytes()).hexdigest()
-    (folder / "registry.json").write_text(json.dumps(registry))
+    _register(folder, name)
     with pytest.raises(ModelError, match="does not describe a surrogate"):
         load_surrogate(folder)
 
@@ -171,15 +164,10 @@ def test_files_that_do_not_fit_together_are_refused_although_the_checksums_fit(f
     ],
 )
 def test_a_description_that_cannot_be_is_refused_although_the_checksums_fit(folder, change, message):
-    import hashlib
-
     data = json.loads((folder / "surrogate.json").read_text())
     change(data)
-    content = json.dumps(data).encode()
-    (folder / "surrogate.json").write_bytes(content)
-    registry = json.loads((folder / "registry.json").read_text())
-    registry["sha256"]["surrogate.json"] = hashlib.sha256(content).hexdigest()
-    (folder / "registry.json").write_text(json.dumps(registry))
+    (folder / "surrogate.json").write_text(json.dumps(data))
+    _register(folder, "surrogate.json")
     with pytest.raises(ModelError, match=message):
         load_surrogate(folder)
 
@@ -193,6 +181,13 @@ def test_messages_about_a_registry_are_printable(folder):
 
 def _edit(path, change):
     path.write_text(change(path.read_text()))
+
+
+def _register(folder, name):
+    """Give a file that was changed the checksum that it has now."""
+    registry = json.loads((folder / "registry.json").read_text())
+    registry["sha256"][name] = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+    (folder / "registry.json").write_text(json.dumps(registry))
 
 
 @pytest.mark.parametrize(
