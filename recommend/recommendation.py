@@ -102,8 +102,8 @@ class Recommendation:
     configurations : tuple of RecommendedConfiguration
         The first is the best by itself; each that follows lowers the expected best of those before it most.
     stop_after : int
-        After how many trying stops paying: the next one's gain is less than `WORTH` of the first's. All of them, where none
-        is that small.
+        After how many trying stops paying: the next one's gain is less than `portfolio.WORTH` of the first's. All of
+        them, where none is that small.
     elites : Elites
         What they were chosen from.
     trials : int
