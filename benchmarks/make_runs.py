@@ -1,6 +1,6 @@
 """Make the corpus's own runs: plan them, work through them, gather them. Every step can be repeated at any time.
 
-    python benchmarks/make_runs.py plan FOLDER            # adds the jobs that are not yet in the list
+    python benchmarks/make_runs.py plan FOLDER            # adds the jobs whose runs the built-in corpus has not
     nice -n 19 python benchmarks/make_runs.py work FOLDER --workers 2 [--until 02:30]
     python benchmarks/make_runs.py propose FOLDER         # adds configurations that the recommender proposes
     python benchmarks/make_runs.py collect FOLDER         # FOLDER/trainer_runs.parquet, and what is in it
@@ -33,14 +33,19 @@ DEPTHS = (1, 2, 4, 8)
 
 
 def replicates() -> list[Grid]:
-    """Return the noise ceiling: 456 configurations over all architectures and tasks, 5 seeds each."""
+    """Return the noise ceiling: configurations over all architectures and tasks, a few by 5 seeds and many by 2."""
     few = {"seeds": 5, "source": "trainer/replicate"}
+    twice = {"seeds": 2, "source": "trainer/replicate"}
     cells = tuple(name for name in ARCHS if name != "+rnn")
     return [
         Grid(cells, TASK_TYPES, (1,), (1000,), configurations=8, **few),
         Grid(("+rnn",), TASK_TYPES, (2,), (1000,), configurations=8, **few),
         Grid(ARCHS, TASK_TYPES, (2,), (10_000,), configurations=4, **few),
         Grid(("gru", "+rnn"), TASK_TYPES, (4,), (3000,), configurations=2, **few),
+        *(
+            Grid(ARCHS, TASK_TYPES, (depth,), (1000,), configurations=128, priority=165 + 4 // depth, **twice)
+            for depth in (8, 4)
+        ),
     ]
 
 
@@ -89,10 +94,12 @@ def scale() -> list[Grid]:
 
 @app.command()
 def plan(folder: Path) -> None:
-    """Add the jobs of the plan to the folder's list."""
+    """Add the jobs of the plan whose runs the built-in corpus has not to the folder's list."""
+    made = set(load_builtin().runs["seed"].dropna().astype(int))
     jobs = [*grid(), *(job for part in [*replicates(), *scale()] for job in part.jobs())]
+    jobs = [job for job in jobs if not made.issuperset(job.seeds)]
     new = RunFolder(folder).add(jobs)
-    typer.echo(f"{len(jobs)} jobs, {sum(len(job.seeds) for job in jobs)} runs; {new} jobs are new")
+    typer.echo(f"{len(jobs)} jobs, {sum(len(job.seeds) for job in jobs)} runs to make; {new} jobs are new")
 
 
 @app.command()
@@ -153,15 +160,16 @@ def collect(folder: Path) -> None:
 
 @app.command()
 def merge(folders: list[Path], built_in: Path = Path("corpus/data/runs.parquet")) -> None:
-    """Put the gathered runs in place of the trainer's earlier ones in the built-in corpus; the lab's runs stay.
+    """Add the gathered runs to the built-in corpus, those that it has not yet.
 
     Sorted by task and architecture, so that a question reads only a part of the file.
     """
     import pandas as pd
     from rnn_warmstart.corpus import as_corpus, read_corpus, write_parquet
 
-    lab = read_corpus(built_in).runs.query("source == 'lab'")
-    runs = pd.concat([lab, *(read_corpus(folder / "trainer_runs.parquet").runs for folder in folders)])
+    tables = [read_corpus(built_in).runs, *(read_corpus(folder / "trainer_runs.parquet").runs for folder in folders)]
+    runs = pd.concat(tables, ignore_index=True)
+    runs = runs[~runs.duplicated([*SETUP, "source", "hyper_iter", "seed"])]
     merged = as_corpus(runs.sort_values(["task_type", "architecture"], kind="stable", ignore_index=True))
     write_parquet(merged, built_in)
     typer.echo(str(merged))

@@ -9,8 +9,8 @@
 
 Splits, scores and ceiling are those of ``rnn-warmstart evaluate``. Competitors (`benchmarks/competitors.py`) are judged
 on by-setup, task and architecture, those that are named on all chosen splits. Folds are cached, so a second call
-recomputes only what changed; every score names the commit that gave it. The surrogates' calibration takes three inner
-folds here (five in the shipped models). Needs the packages of ``pip install '.[benchmarks]'``.
+recomputes only what changed; every score names the commit that gave it. Needs the packages of
+``pip install '.[benchmarks]'``.
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ def main() -> None:
     parser.add_argument("--corpus", type=Path, help="a table of other people's runs; with --map and --name")
     parser.add_argument("--map", type=Path, help="what its columns mean, as `rnn-warmstart corpus import` takes it")
     parser.add_argument("--name", help="of its results in benchmarks/results")
-    parser.add_argument("--folds", type=int, default=3, help="folds that calibrate each fitted surrogate")
+    parser.add_argument("--folds", type=int, default=5, help="folds that calibrate each fitted surrogate")
     parser.add_argument("--jobs", type=int, default=1, help="parts at a time")
     parser.add_argument(
         "--write", action="store_true", help="write the results although not all splits were chosen; the others stay"

@@ -20,17 +20,20 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..corpus.atomic import write_atomically
+from ..corpus.schema import SETUP
 from .boosting import Settings
 from .metrics import score_divergence, score_setups
 from .model import Surrogate
-from .noise import SeedNoise
+from .noise import repeated_runs
 from .splits import Parts, run_ids
-from .targets import LossScale, setup_codes
+from .targets import random_runs, rank_quantiles
 
 LEAST_RUNS: Final = 8
 """Setups with fewer judged runs are only counted."""
 MANY_RUNS: Final = 30
 """From this many runs a setup's own figures mean something."""
+LEAST_REPEATED: Final = 30
+"""Repeated configurations that tell how well two seeds agree."""
 FITTING: Final = tuple(
     f"{__package__.rpartition('.')[0]}.{name}"
     for name in (
@@ -174,38 +177,42 @@ def summarise_split(runs: pd.DataFrame, parts: Iterable[pd.DataFrame]) -> dict[s
     return result
 
 
-def noise_ceiling(judged: pd.DataFrame, runs: pd.DataFrame, draws: int = 10, seed: int = 0) -> pd.Series:
+def noise_ceiling(judged: pd.DataFrame, runs: pd.DataFrame) -> pd.Series:
     """Return, for each setup, the Spearman correlation that a predictor without error would reach, given seed noise.
 
-    The judged runs' own loss scores stand for the truth, and get the noise of another seed (`SeedNoise`, learned from
-    the corpus's repeated configurations): the mean correlation c of both over `draws`. As the observed scores are
-    spread wider than the true ones by their own noise, it is a little too high, which is the strict side: where noise
-    is the same in all setups, the truth would reach sqrt(2 - 1/c^2). That correction is not made, as noise is known by
-    task only: it puts the ceiling of setups that are quieter than their task's below what predictions reach.
+    With u the rank of a run among its setup's, from -1 to 1, and u' that of another seed of the same configuration, the
+    two agree by r = E[u u'] / E[u^2], and what they have in common, E[u | configuration], agrees with each by sqrt(r)
+    (the correction for attenuation of Spearman 1904). No other function of the configuration does better, so it is a
+    bound. r is taken over the repeated random configurations (`repeated_runs`) of the setup's task and depth, or where
+    those are fewer than `LEAST_REPEATED`, of its task.
 
-    Null for tasks whose noise is unknown.
+    Null for tasks with fewer.
+
+    Parameters
+    ----------
+    judged : DataFrame
+        Runs of the setups that are asked about.
+    runs : DataFrame
+        All runs of the corpus.
     """
-    scale = LossScale.fit(runs)
-    noise = SeedNoise.fit(runs, scale.scores(runs))
-    rows = judged["task_type"].isin(noise.tasks).to_numpy(bool)
-    known = judged[rows].reset_index(drop=True)
-    if known.empty:
-        return pd.Series(dtype=float)
-    scores, tasks, codes = scale.scores(judged)[rows], known["task_type"].to_numpy(str), setup_codes(known)
-    rng = np.random.default_rng(seed)
-    found = pd.DataFrame([_correlations(scores, noise.draw(scores, tasks, rng), codes) for _ in range(draws)])
-    setups = known[["architecture", "task_type", "n_layers", "max_params"]].groupby(codes).first()
-    return pd.Series(found.mean().to_numpy(), index=pd.MultiIndex.from_frame(setups))
+    setups = judged[list(SETUP)].drop_duplicates().set_index(list(SETUP)).sort_index().index
+    tasks, depths = (setups.get_level_values(name) for name in ("task_type", "n_layers"))
+    by_depth, by_task = (_agreement(runs, columns) for columns in (["task_type", "n_layers"], ["task_type"]))
+    found = by_depth.reindex(pd.MultiIndex.from_arrays([tasks, depths])).to_numpy()
+    found = np.where(np.isnan(found), by_task.reindex(tasks).to_numpy(), found)
+    return pd.Series(np.sqrt(np.maximum(found, 0.0)), index=setups).dropna()
 
 
-def _correlations(x: NDArray[np.float64], y: NDArray[np.float64], codes: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return Spearman's correlation of x and y in each group, shape (n_groups,)."""
-    ranks = pd.DataFrame({"x": x, "y": y}).groupby(codes).rank()
-    centred = ranks - ranks.groupby(codes).transform("mean")
-    products = pd.DataFrame({"xy": centred["x"] * centred["y"], "xx": centred["x"] ** 2, "yy": centred["y"] ** 2})
-    sums = products.groupby(codes).sum()
-    spread = (sums["xx"] * sums["yy"]) ** 0.5
-    return (sums["xy"] / spread.where(spread > 0)).to_numpy()
+def _agreement(runs: pd.DataFrame, columns: list[str]) -> pd.Series:
+    """Return r of `noise_ceiling` for each group of setups that has `LEAST_REPEATED` repeated configurations."""
+    keys, rank = repeated_runs(runs), 2 * rank_quantiles(runs) - 1
+    repeats = runs[columns].assign(key=keys, u=rank, square=rank**2)[random_runs(runs) & (keys >= 0)]
+    configurations = repeats.groupby([*columns, "key"], observed=True)
+    n, total, squares = configurations.size(), configurations["u"].sum(), configurations["square"].sum()
+    found = pd.DataFrame({"both": (total**2 - squares) / (n * (n - 1)), "own": squares / n})
+    groups = found.groupby(level=columns, observed=True)
+    means = groups.mean()
+    return (means["both"] / means["own"])[groups.size() >= LEAST_REPEATED]
 
 
 def _distribution(scores: pd.DataFrame) -> dict[str, Any]:

@@ -97,7 +97,7 @@ class SetupModel:
         rng = np.random.default_rng([seed, *words.tolist()])
         if rng.random() < risk:
             return np.nan
-        return float(self._surrogate.noise.draw(np.array([score]), self._tasks(1), rng)[0])
+        return float(self._surrogate.noise.draw(np.array([score]), self._tasks(1), np.array([self.setup[2]]), rng)[0])
 
     def _median_score(self, row: Floats) -> float:
         # Predictors.predict, error_size, Stretch and Residuals.bounds for one row

@@ -75,8 +75,9 @@ def run_ids(runs: pd.DataFrame) -> NDArray[np.str_]:
 
 
 def _at_random(runs: pd.DataFrame, seed: int) -> Parts:
-    """Five folds of runs, whatever their setup."""
-    fold = np.random.default_rng(seed).permutation(len(runs)) % FOLDS
+    """Five folds of configurations, whatever their setup: no fold has another seed of what a part holds out."""
+    codes = runs.groupby([*SETUP, *hparam_columns(runs.columns)], dropna=False, sort=False).ngroup().to_numpy()
+    fold = (np.random.default_rng(seed).permutation(codes.max() + 1) % FOLDS)[codes]
     return {f"fold {index}": fold == index for index in range(FOLDS)}
 
 
@@ -129,8 +130,8 @@ SPLITS: Final[dict[str, Callable[[pd.DataFrame, int], Parts]]] = {
     "longest": _longest,
     "late": _late,
 }
-"""Name to function of (runs, seed): runs within setups, setups, one task, one architecture, largest networks, deepest
-networks, longest trainings, late iterations of the source's own tuner."""
+"""Name to function of (runs, seed): configurations within setups, setups, one task, one architecture, largest networks,
+deepest networks, longest trainings, late iterations of the source's own tuner."""
 
 
 def _about(name: str) -> str:

@@ -84,11 +84,11 @@ def test_seed_noise_has_the_spread_it_was_learned_from(seeds):
     rng = np.random.default_rng(0)
     runs, scores, _ = _repeats(3000 // seeds, seeds, 0.3, rng)
     noise = SeedNoise.fit(runs, scores)
-    drawn = noise.draw(np.zeros(20_000), np.full(20_000, "rcf"), rng)
+    drawn = noise.draw(np.zeros(20_000), np.full(20_000, "rcf"), np.ones(20_000), rng)
     assert drawn.mean() == pytest.approx(0, abs=0.03)
     assert drawn.std() == pytest.approx(0.3, rel=0.08)  # quantiles cut the tails a little
     again = SeedNoise.from_dict(json.loads(json.dumps(noise.to_dict())))
-    same = [x.draw(scores, runs["task_type"], np.random.default_rng(1)) for x in (noise, again)]
+    same = [x.draw(scores, runs["task_type"], runs["n_layers"], np.random.default_rng(1)) for x in (noise, again)]
     np.testing.assert_array_equal(*same)
 
 
@@ -97,7 +97,17 @@ def test_runs_without_repeats_teach_no_noise():
     noise = SeedNoise.fit(runs, scores)
     assert noise.tasks == ()
     with pytest.raises(ValueError, match=rf"seed noise of rcf is unknown: the corpus holds fewer than {LEAST} runs"):
-        noise.draw(np.zeros(3), np.full(3, "rcf"), np.random.default_rng(0))
+        noise.draw(np.zeros(3), np.full(3, "rcf"), np.ones(3), np.random.default_rng(0))
+
+
+def test_depths_have_noise_of_their_own_and_few_runs_share_that_of_the_next_depth():
+    rng = np.random.default_rng(0)
+    parts = [_repeats(count, 2, noise, rng)[:2] for count, noise in ((500, 0.1), (500, 0.3), (5, 0.3), (500, 0.9))]
+    tables = [runs.assign(n_layers=depth) for (runs, _), depth in zip(parts, (1, 2, 4, 8), strict=True)]
+    noise = SeedNoise.fit(pd.concat(tables, ignore_index=True), np.concatenate([scores for _, scores in parts]))
+    for depth, spread in ((1, 0.1), (2, 0.3), (3, 0.9), (4, 0.9), (8, 0.9), (16, 0.9)):
+        drawn = noise.draw(np.zeros(20_000), np.full(20_000, "rcf"), np.full(20_000, depth), rng)
+        assert drawn.std() == pytest.approx(spread, rel=0.25), depth
 
 
 def test_repeats_are_runs_that_differ_in_their_seed_alone():
