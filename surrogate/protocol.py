@@ -183,8 +183,8 @@ def noise_ceiling(judged: pd.DataFrame, runs: pd.DataFrame) -> pd.Series:
     With u the rank of a run among its setup's, from -1 to 1, and u' that of another seed of the same configuration, the
     two agree by r = E[u u'] / E[u^2], and what they have in common, E[u | configuration], agrees with each by sqrt(r)
     (the correction for attenuation of Spearman 1904). No other function of the configuration does better, so it is a
-    bound. r is taken over the repeated random configurations (`repeated_runs`) of the setup's task and depth, or where
-    those are fewer than `LEAST_REPEATED`, of its task.
+    bound. r is taken over the setups with the same task and depth that have repeated random configurations
+    (`repeated_runs`), each counting the same, or where those have fewer than `LEAST_REPEATED`, with the same task.
 
     Null for tasks with fewer.
 
@@ -206,13 +206,14 @@ def noise_ceiling(judged: pd.DataFrame, runs: pd.DataFrame) -> pd.Series:
 def _agreement(runs: pd.DataFrame, columns: list[str]) -> pd.Series:
     """Return r of `noise_ceiling` for each group of setups that has `LEAST_REPEATED` repeated configurations."""
     keys, rank = repeated_runs(runs), 2 * rank_quantiles(runs) - 1
-    repeats = runs[columns].assign(key=keys, u=rank, square=rank**2)[random_runs(runs) & (keys >= 0)]
-    configurations = repeats.groupby([*columns, "key"], observed=True)
+    repeats = runs[list(SETUP)].assign(key=keys, u=rank, square=rank**2)[random_runs(runs) & (keys >= 0)]
+    configurations = repeats.groupby([*SETUP, "key"], observed=True)
     n, total, squares = configurations.size(), configurations["u"].sum(), configurations["square"].sum()
-    found = pd.DataFrame({"both": (total**2 - squares) / (n * (n - 1)), "own": squares / n})
-    groups = found.groupby(level=columns, observed=True)
+    found = pd.DataFrame({"both": (total**2 - squares) / (n * (n - 1)), "own": squares / n, "repeated": 1.0})
+    setups = found.groupby(level=list(SETUP), observed=True)
+    groups = setups[["both", "own"]].mean().join(setups["repeated"].sum()).groupby(level=columns, observed=True)
     means = groups.mean()
-    return (means["both"] / means["own"])[groups.size() >= LEAST_REPEATED]
+    return (means["both"] / means["own"])[groups["repeated"].sum() >= LEAST_REPEATED]
 
 
 def _distribution(scores: pd.DataFrame) -> dict[str, Any]:

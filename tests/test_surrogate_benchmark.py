@@ -363,8 +363,9 @@ def test_replay_knows_the_real_runs_and_nothing_else(benchmark):
     frame = mine.assign(key=[frozenset(config.items()) for config in configurations(mine)])
     medians = frame.groupby("key")["eval_loss"].median()
     for config, loss in zip(replay.configurations, replay.losses, strict=True):
-        assert replay.objective(config) == loss == medians[frozenset(config.items())]
-    assert replay.optimum.loss == replay.losses.min() == replay.objective(replay.optimum.config)
+        expected = medians[frozenset(config.items())]  # NaN where it diverged
+        np.testing.assert_array_equal([replay.objective(config), loss], expected)
+    assert replay.optimum.loss == np.nanmin(replay.losses) == replay.objective(replay.optimum.config)
     config = replay.configurations[0]
     with pytest.raises(ValueError, match=r"was not run in Benchmark.*train_steps included"):
         replay.objective(config | {"lr_init": config["lr_init"] * 1.0001})
