@@ -7,7 +7,7 @@ import pytest
 from rnn_warmstart.corpus import as_corpus, load_builtin, read_corpus, write_parquet
 
 pytest.importorskip("torch")
-import make_runs  # noqa: E402
+import make_runs
 
 
 def test_merging_adds_what_is_missing_and_nothing_twice(tmp_path):
