@@ -61,7 +61,7 @@ def evaluate(
                 key["settings"], code = settings.to_dict(), tuple(sorted({*FITTING, *code}))
             console.print(f"{split}: {name}")
             found = list(evaluate_split(runs, parts, predictor, key, cache=cache, jobs=jobs, code=code))
-            results.setdefault(split, {})[name] = {"commit": current_commit()} | summarise_split(runs, found)
+            results.setdefault(split, {})[name] = {"commit": current_commit(), **key} | summarise_split(runs, found)
     return results
 
 
@@ -152,7 +152,7 @@ def main() -> None:
     first = [] if options.without_surrogate else [SURROGATE]
     predictors = {name: first + (chosen if name in compared else []) for name in names}
     results = evaluate(runs, splits, settings, predictors, cache, options.jobs)
-    origin = provenance(corpus, options.seed) | {"settings": settings.to_dict()}
+    origin = provenance(corpus, options.seed)
     if options.corpus:
         digest = hashlib.sha256(options.corpus.read_bytes()).hexdigest()
         origin["file"] = {"name": options.corpus.name, "sha256": digest, "map": options.map.name}

@@ -197,21 +197,27 @@ def noise_ceiling(judged: pd.DataFrame, runs: pd.DataFrame) -> pd.Series:
     """
     setups = judged[list(SETUP)].drop_duplicates().set_index(list(SETUP)).sort_index().index
     tasks, depths = (setups.get_level_values(name) for name in ("task_type", "n_layers"))
-    by_depth, by_task = (_agreement(runs, columns) for columns in (["task_type", "n_layers"], ["task_type"]))
+    repeated = _repeated_setups(runs)
+    by_depth, by_task = (_agreement(repeated, columns) for columns in (["task_type", "n_layers"], ["task_type"]))
     found = by_depth.reindex(pd.MultiIndex.from_arrays([tasks, depths])).to_numpy()
     found = np.where(np.isnan(found), by_task.reindex(tasks).to_numpy(), found)
     return pd.Series(np.sqrt(np.maximum(found, 0.0)), index=setups).dropna()
 
 
-def _agreement(runs: pd.DataFrame, columns: list[str]) -> pd.Series:
-    """Return r of `noise_ceiling` for each group of setups that has `LEAST_REPEATED` repeated configurations."""
+def _repeated_setups(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return, for each setup with repeated random configurations, their number and means of u u' and of u^2."""
     keys, rank = repeated_runs(runs), 2 * rank_quantiles(runs) - 1
     repeats = runs[list(SETUP)].assign(key=keys, u=rank, square=rank**2)[random_runs(runs) & (keys >= 0)]
     configurations = repeats.groupby([*SETUP, "key"], observed=True)
     n, total, squares = configurations.size(), configurations["u"].sum(), configurations["square"].sum()
     found = pd.DataFrame({"both": (total**2 - squares) / (n * (n - 1)), "own": squares / n, "repeated": 1.0})
     setups = found.groupby(level=list(SETUP), observed=True)
-    groups = setups[["both", "own"]].mean().join(setups["repeated"].sum()).groupby(level=columns, observed=True)
+    return setups[["both", "own"]].mean().join(setups["repeated"].sum())
+
+
+def _agreement(setups: pd.DataFrame, columns: list[str]) -> pd.Series:
+    """Return r of `noise_ceiling` for each group of setups that has `LEAST_REPEATED` repeated configurations."""
+    groups = setups.groupby(level=columns, observed=True)
     means = groups.mean()
     return (means["both"] / means["own"])[groups["repeated"].sum() >= LEAST_REPEATED]
 
