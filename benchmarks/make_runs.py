@@ -44,6 +44,7 @@ def replicates() -> list[Grid]:
         Grid(("gru", "+rnn"), TASK_TYPES, (4,), (3000,), configurations=2, **few),
         Grid(ARCHS, TASK_TYPES, (8,), (1000,), configurations=128, priority=165, **twice),
         Grid(ARCHS, TASK_TYPES, (4,), (1000,), configurations=128, priority=166, **twice),
+        Grid(ARCHS, TASK_TYPES, (1, 2, 4), (30_000,), configurations=32, priority=167, **twice),
     ]
 
 
@@ -69,7 +70,7 @@ def grid() -> Iterator[Job]:
                 yield job
     waves = [  # size, configurations a setup, number of the first one, priority
         (1000, 128, 32, 150), (3000, 64, 16, 160), (10_000, 32, 8, 170), (30_000, 16, 4, 180), (100_000, 8, 2, 190),
-        (1000, 256, 160, 200), (3000, 128, 80, 210), (10_000, 64, 40, 220),
+        (1000, 256, 160, 200), (3000, 128, 80, 210), (10_000, 64, 40, 220), (30_000, 64, 20, 230),
     ]  # fmt: skip
     for size, count, first, priority in waves:
         yield from Grid(ARCHS, TASK_TYPES, DEPTHS, (size,), configurations=count, first=first, priority=priority).jobs()

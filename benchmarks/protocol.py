@@ -30,7 +30,7 @@ from rich.console import Console
 from rnn_warmstart.corpus import import_corpus, load_builtin
 from rnn_warmstart.corpus.atomic import write_atomically
 from rnn_warmstart.surrogate import NetworkSettings, Settings
-from rnn_warmstart.surrogate.protocol import FITTING, evaluate_split, predict_with, summarise_split
+from rnn_warmstart.surrogate.protocol import FITTING, evaluate_split, lead, predict_with, summarise_split
 from rnn_warmstart.surrogate.quality import COLUMNS, LEGEND, quality_row
 from rnn_warmstart.surrogate.splits import SPLITS, Parts, split_runs, split_table
 
@@ -53,6 +53,7 @@ def evaluate(
     console = Console(stderr=True)
     results: dict[str, dict[str, Any]] = {}
     for split, parts in splits.items():
+        ours: list[pd.DataFrame] = []
         for name in chosen[split]:
             predictor = predict_with(settings) if name == SURROGATE else COMPETITORS[name]
             key: dict[str, Any] = {"predictor": name}
@@ -61,7 +62,12 @@ def evaluate(
                 key["settings"], code = settings.to_dict(), tuple(sorted({*FITTING, *code}))
             console.print(f"{split}: {name}")
             found = list(evaluate_split(runs, parts, predictor, key, cache=cache, jobs=jobs, code=code))
-            results.setdefault(split, {})[name] = {"commit": current_commit(), **key} | summarise_split(runs, found)
+            result = {"commit": current_commit(), **key} | summarise_split(runs, found)
+            if name == SURROGATE:
+                ours = found
+            elif ours:
+                result["behind_the_surrogate"] = lead(runs, ours, found)
+            results.setdefault(split, {})[name] = result
     return results
 
 
@@ -86,6 +92,7 @@ def as_text(results: dict[str, dict[str, Any]], origin: dict[str, Any]) -> str:
         rows = [[name, *quality_row(found), found["commit"]] for name, found in results[split].items()]
         rows.sort(key=lambda row: row[2], reverse=True)
         text += f"\n## Competitors, {split}\n\n" + markdown_table(["predictor", *COLUMNS, "commit"], rows)
+        text += _about_leads(results[split])
     return text
 
 
@@ -99,6 +106,18 @@ def with_earlier(name: str, results: dict[str, dict[str, Any]], origin: dict[str
         return results
     splits = [split for split in SPLITS if split in earlier["results"] or split in results]
     return {split: earlier["results"].get(split, {}) | results.get(split, {}) for split in splits}
+
+
+def _about_leads(found: dict[str, dict[str, Any]]) -> str:
+    """Return by how much the surrogate is ahead of each competitor that was judged in the same call."""
+    rows = [
+        [name, *("{:+.3f} ({:+.3f} to {:+.3f})".format(*values) for values in result["behind_the_surrogate"].values())]
+        for name, result in found.items()
+        if "behind_the_surrogate" in result
+    ]
+    table = markdown_table(["the surrogate is ahead of", "rho", "better than first", "regret 1"], rows)
+    about = "Mean over setups, 95 % by bootstrap over setups; above 0 the surrogate is better."
+    return f"\n{table}\n{about}\n" if rows else ""
 
 
 def _about_intervals(summary: dict[str, Any]) -> str:

@@ -43,6 +43,10 @@ FITTING: Final = tuple(
     )
 )  # fmt: skip
 """Modules that decide what a fitted surrogate predicts: part of the cache's key."""
+RESAMPLES: Final = 2000
+"""Of the bootstrap over setups."""
+ALIKE: Final = (["architecture", "task_type", "n_layers"], ["task_type", "n_layers"], ["task_type"])
+"""Setups that are taken to be equally noisy: the first of these that was repeated often enough."""
 Predictor = Callable[[pd.DataFrame, pd.DataFrame], pd.DataFrame]
 """From known runs and unseen runs to predictions of the unseen, as `score_setups` and `score_divergence` take them."""
 
@@ -156,8 +160,7 @@ def summarise_split(runs: pd.DataFrame, parts: Iterable[pd.DataFrame]) -> dict[s
     parts : iterable of DataFrame
         Of `evaluate_split`.
     """
-    predictions = pd.concat(parts).sort_values("row", kind="stable").reset_index(drop=True)
-    judged = runs.iloc[predictions["row"].to_numpy()].reset_index(drop=True)
+    judged, predictions = _in_order(runs, parts)
     scores = score_setups(judged, predictions)
     scores["ceiling"] = noise_ceiling(judged, runs).reindex(scores.index)
     enough = scores[scores["runs"] >= LEAST_RUNS]
@@ -177,14 +180,52 @@ def summarise_split(runs: pd.DataFrame, parts: Iterable[pd.DataFrame]) -> dict[s
     return result
 
 
+def lead(
+    runs: pd.DataFrame, parts: Iterable[pd.DataFrame], others: Iterable[pd.DataFrame], seed: int = 0
+) -> dict[str, list[float]]:
+    """Return by how much one predictor is better than another: mean over setups, and its 95 % interval.
+
+    The interval is the bootstrap's over setups (percentiles of `RESAMPLES` resamples of their differences).
+
+    Parameters
+    ----------
+    runs : DataFrame
+        All runs of the corpus.
+    parts, others : iterable of DataFrame
+        Of `evaluate_split`, on the same split: the one predictor's and the other's.
+    seed : int, default 0
+        Of the bootstrap.
+
+    Returns
+    -------
+    dict
+        ``spearman``, ``better_than_first`` and ``regret_1`` to [mean, low, high], positive where the first predictor
+        is better, over the setups with at least `LEAST_RUNS` judged runs.
+    """
+    ours, theirs = (score_setups(*_in_order(runs, tables)) for tables in (parts, others))
+    ours, rng, found = ours[ours["runs"] >= LEAST_RUNS], np.random.default_rng(seed), {}
+    for name, sign in (("spearman", 1), ("better_than_first", -1), ("regret_1", -1)):
+        gains = (sign * (ours[name] - theirs[name].reindex(ours.index))).dropna().to_numpy()
+        means = gains[rng.integers(len(gains), size=(RESAMPLES, len(gains)))].mean(axis=1)
+        found[name] = [float(value) for value in (gains.mean(), *np.quantile(means, (0.025, 0.975)))]
+    return found
+
+
+def _in_order(runs: pd.DataFrame, parts: Iterable[pd.DataFrame]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the judged runs and the predictions of all parts, both in the order of the runs."""
+    predictions = pd.concat(parts).sort_values("row", kind="stable").reset_index(drop=True)
+    return runs.iloc[predictions["row"].to_numpy()].reset_index(drop=True), predictions
+
+
 def noise_ceiling(judged: pd.DataFrame, runs: pd.DataFrame) -> pd.Series:
     """Return, for each setup, the Spearman correlation that a predictor without error would reach, given seed noise.
 
     With u the rank of a run among its setup's, from -1 to 1, and u' that of another seed of the same configuration, the
     two agree by r = E[u u'] / E[u^2], and what they have in common, E[u | configuration], agrees with each by sqrt(r)
     (the correction for attenuation of Spearman 1904). No other function of the configuration does better, so it is a
-    bound. r is taken over the setups with the same task and depth that have repeated random configurations
-    (`repeated_runs`), each counting the same, or where those have fewer than `LEAST_REPEATED`, with the same task.
+    bound. r is taken over the setups with the same architecture, task and depth that have repeated random
+    configurations (`repeated_runs`), each setup counting the same; where those are fewer than `LEAST_REPEATED`, over
+    the setups of the same task and depth, or else of the same task (`ALIKE`).
 
     Null for tasks with fewer.
 
@@ -196,11 +237,11 @@ def noise_ceiling(judged: pd.DataFrame, runs: pd.DataFrame) -> pd.Series:
         All runs of the corpus.
     """
     setups = judged[list(SETUP)].drop_duplicates().set_index(list(SETUP)).sort_index().index
-    tasks, depths = (setups.get_level_values(name) for name in ("task_type", "n_layers"))
-    repeated = _repeated_setups(runs)
-    by_depth, by_task = (_agreement(repeated, columns) for columns in (["task_type", "n_layers"], ["task_type"]))
-    found = by_depth.reindex(pd.MultiIndex.from_arrays([tasks, depths])).to_numpy()
-    found = np.where(np.isnan(found), by_task.reindex(tasks).to_numpy(), found)
+    repeated, found = _repeated_setups(runs), np.full(len(setups), np.nan)
+    for columns in ALIKE:
+        theirs = setups.to_frame(index=False)[list(columns)]
+        measured = theirs.merge(_agreement(repeated, columns).reset_index(), how="left", on=columns)["agreement"]
+        found = np.where(np.isnan(found), measured.to_numpy(np.float64), found)
     return pd.Series(np.sqrt(np.maximum(found, 0.0)), index=setups).dropna()
 
 
@@ -219,7 +260,7 @@ def _agreement(setups: pd.DataFrame, columns: list[str]) -> pd.Series:
     """Return r of `noise_ceiling` for each group of setups that has `LEAST_REPEATED` repeated configurations."""
     groups = setups.groupby(level=columns, observed=True)
     means = groups.mean()
-    return (means["both"] / means["own"])[groups["repeated"].sum() >= LEAST_REPEATED]
+    return (means["both"] / means["own"])[groups["repeated"].sum() >= LEAST_REPEATED].rename("agreement")
 
 
 def _distribution(scores: pd.DataFrame) -> dict[str, Any]:

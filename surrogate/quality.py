@@ -17,11 +17,11 @@ COLUMNS: Final = (
 )  # fmt: skip
 LEGEND: Final = """\
 Per setup, then the mean over setups (R2: the median). rho: Spearman's between prediction and loss; ceiling: what a
-predictor without error would reach at most, by how well seeds of one configuration agree at that task and depth;
-lowest: rho of the worst setup with 30 or more judged runs; tau: Kendall's, predicted losses rounded to 2 decimals; R2:
-of the predicted mean loss, losses above twice the task's median cut there; better than first: share of the setup's runs
-better than the one put first; regret k: distance of the best of the first k to the setup's best, 1 being the median's;
-90 % covers: share of losses inside the 90 % interval; divergence AUC: over all runs.
+predictor without error would reach at most, by how well seeds of one configuration agree at that architecture, task
+and depth; lowest: rho of the worst setup with 30 or more judged runs; tau: Kendall's, predicted losses rounded to 2
+decimals; R2: of the predicted mean loss, losses above twice the task's median cut there; better than first: share of
+the setup's runs better than the one put first; regret k: distance of the best of the first k to the setup's best, 1
+being the median's; 90 % covers: share of losses inside the 90 % interval; divergence AUC: over all runs.
 """
 
 

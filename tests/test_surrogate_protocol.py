@@ -15,6 +15,7 @@ from rnn_warmstart.surrogate.calibration import LEVELS
 from rnn_warmstart.surrogate.metrics import CUT, predicted_mean, score_divergence
 from rnn_warmstart.surrogate.protocol import (
     evaluate_split,
+    lead,
     noise_ceiling,
     predict_levels,
     predict_with,
@@ -213,18 +214,42 @@ def test_the_ceiling_is_what_the_truth_reaches_or_more_where_it_does_not_matter(
     assert -0.02 < noise_ceiling(copies, copies).mean() - np.mean(real) < slack
 
 
-def test_a_depth_has_its_own_ceiling_where_it_was_repeated_often_enough():
+@pytest.mark.parametrize(("column", "values"), [("n_layers", [1, 2, 4]), ("architecture", ["gru", "irnn", "lstm"])])
+def test_a_depth_or_architecture_has_its_own_ceiling_where_it_was_repeated_often_enough(column, values):
     rng = np.random.default_rng(0)
-    truth = rng.normal(size=600)
-    depth = np.repeat([1, 2, 4], [280, 300, 20])
-    noise = np.select([depth == 1, depth == 2], [0.1, 1.0], 0.1)
+    truth, kind = rng.normal(size=600), np.repeat([0, 1, 2], [280, 300, 20])
+    noise = np.array([0.1, 1.0, 0.1])[kind]
     copies = pd.DataFrame({
-        "source": "x", "architecture": "gru", "task_type": "rcf", "n_layers": np.tile(depth, 2), "max_params": 1000,
+        "source": "x", "architecture": "gru", "task_type": "rcf", "n_layers": 1, "max_params": 1000,
         "eval_loss": np.exp(np.tile(truth, 2) + np.tile(noise, 2) * rng.normal(size=1200)), "diverged": False,
         "seed": np.repeat([0, 1], 600), "hp_a": np.tile(truth, 2),
-    })  # fmt: skip
+    }).assign(**{column: np.tile(np.array(values)[kind], 2)})  # fmt: skip
     one, two, four = noise_ceiling(copies, copies)
     assert one > 0.98 and two < 0.75 and two < four < one
+
+
+def test_the_lead_is_the_mean_gain_over_setups_and_its_interval(runs):
+    rng = np.random.default_rng(0)
+    loss = np.minimum(usable_loss(runs), 1e9)
+
+    def guess(noise):
+        return [pd.DataFrame({"row": np.arange(len(runs)), "score": np.log(loss) + noise * rng.normal(size=len(runs))})]
+
+    close, far = guess(0.1), guess(1.0)
+    found = lead(runs, close, far)
+    setups = runs.groupby(list(SETUP))
+    gain = [
+        spearmanr(loss[rows], close[0]["score"].iloc[rows]).statistic
+        - spearmanr(loss[rows], far[0]["score"].iloc[rows]).statistic
+        for rows in setups.indices.values()
+        if len(rows) >= 8
+    ]
+    mean, low, high = found["spearman"]
+    assert mean == pytest.approx(np.mean(gain))
+    assert (high - low) / 2 == pytest.approx(1.96 * np.std(gain) / np.sqrt(len(gain)), rel=0.15)
+    assert all(values[0] > 0 for values in found.values())
+    assert lead(runs, far, close)["spearman"][0] == pytest.approx(-mean)
+    assert lead(runs, close, close) == {name: [0.0, 0.0, 0.0] for name in found}
 
 
 def test_the_summary_describes_setups(runs, tmp_path):
