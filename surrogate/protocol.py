@@ -32,8 +32,6 @@ LEAST_RUNS: Final = 8
 """Setups with fewer judged runs are only counted."""
 MANY_RUNS: Final = 30
 """From this many runs a setup's own figures mean something."""
-LEAST_REPEATED: Final = 30
-"""Repeated configurations that tell how well two seeds agree."""
 FITTING: Final = tuple(
     f"{__package__.rpartition('.')[0]}.{name}"
     for name in (
@@ -45,8 +43,13 @@ FITTING: Final = tuple(
 """Modules that decide what a fitted surrogate predicts: part of the cache's key."""
 RESAMPLES: Final = 2000
 """Of the bootstrap over setups."""
-ALIKE: Final = (["architecture", "task_type", "n_layers"], ["task_type", "n_layers"], ["task_type"])
-"""Setups that are taken to be equally noisy: the first of these that was repeated often enough."""
+ALIKE: Final = (
+    (["architecture", "task_type", "n_layers"], 100),
+    (["task_type", "n_layers"], 30),
+    (["task_type"], 30),
+)
+"""Setups that are taken to be equally noisy: those that share the first of these columns in which so many
+configurations were repeated."""
 Predictor = Callable[[pd.DataFrame, pd.DataFrame], pd.DataFrame]
 """From known runs and unseen runs to predictions of the unseen, as `score_setups` and `score_divergence` take them."""
 
@@ -220,12 +223,12 @@ def _in_order(runs: pd.DataFrame, parts: Iterable[pd.DataFrame]) -> tuple[pd.Dat
 def noise_ceiling(judged: pd.DataFrame, runs: pd.DataFrame) -> pd.Series:
     """Return, for each setup, the Spearman correlation that a predictor without error would reach, given seed noise.
 
-    With u the rank of a run among its setup's, from -1 to 1, and u' that of another seed of the same configuration, the
-    two agree by r = E[u u'] / E[u^2], and what they have in common, E[u | configuration], agrees with each by sqrt(r)
-    (the correction for attenuation of Spearman 1904). No other function of the configuration does better, so it is a
-    bound. r is taken over the setups with the same architecture, task and depth that have repeated random
-    configurations (`repeated_runs`), each setup counting the same; where those are fewer than `LEAST_REPEATED`, over
-    the setups of the same task and depth, or else of the same task (`ALIKE`).
+    With u the rank of a run among its setup's, what the configuration tells of it is E[u | configuration], whose share
+    of the variance is r = 1 - E[Var(u | configuration)] / Var(u), and it agrees with u by sqrt(r) (the correction for
+    attenuation of Spearman 1904). No other function of the configuration does better, so it is a bound. Var(u) is that
+    of the setup's random runs, Var(u | configuration) that of those which repeat a configuration (`repeated_runs`);
+    setups of the same architecture, task and depth, or if those have too few repeated configurations, of the same task
+    and depth, or of the same task (`ALIKE`), share one r, to which each setup contributes the same.
 
     Null for tasks with fewer.
 
@@ -238,29 +241,28 @@ def noise_ceiling(judged: pd.DataFrame, runs: pd.DataFrame) -> pd.Series:
     """
     setups = judged[list(SETUP)].drop_duplicates().set_index(list(SETUP)).sort_index().index
     repeated, found = _repeated_setups(runs), np.full(len(setups), np.nan)
-    for columns in ALIKE:
-        theirs = setups.to_frame(index=False)[list(columns)]
-        measured = theirs.merge(_agreement(repeated, columns).reset_index(), how="left", on=columns)["agreement"]
+    for columns, least in ALIKE:
+        known = _known_share(repeated, columns, least).reset_index()
+        measured = setups.to_frame(index=False)[columns].merge(known, how="left", on=columns)["known"]
         found = np.where(np.isnan(found), measured.to_numpy(np.float64), found)
     return pd.Series(np.sqrt(np.maximum(found, 0.0)), index=setups).dropna()
 
 
 def _repeated_setups(runs: pd.DataFrame) -> pd.DataFrame:
-    """Return, for each setup with repeated random configurations, their number and means of u u' and of u^2."""
-    keys, rank = repeated_runs(runs), 2 * rank_quantiles(runs) - 1
-    repeats = runs[list(SETUP)].assign(key=keys, u=rank, square=rank**2)[random_runs(runs) & (keys >= 0)]
-    configurations = repeats.groupby([*SETUP, "key"], observed=True)
-    n, total, squares = configurations.size(), configurations["u"].sum(), configurations["square"].sum()
-    found = pd.DataFrame({"both": (total**2 - squares) / (n * (n - 1)), "own": squares / n, "repeated": 1.0})
-    setups = found.groupby(level=list(SETUP), observed=True)
-    return setups[["both", "own"]].mean().join(setups["repeated"].sum())
+    """Return Var(u) of the setups that repeat configurations, E[Var(u | configuration)], and the number of those."""
+    random, setup = random_runs(runs), list(SETUP)
+    ranked = runs[setup].assign(key=repeated_runs(runs), u=rank_quantiles(runs))[random]
+    everyone = ranked.groupby(setup, observed=True)["u"].var(ddof=0).rename("all")
+    configurations = ranked[ranked["key"] >= 0].groupby([*setup, "key"], observed=True)["u"].var(ddof=1)
+    within = configurations.groupby(level=setup, observed=True).agg(noise="mean", repeated="size")
+    return within.join(everyone)
 
 
-def _agreement(setups: pd.DataFrame, columns: list[str]) -> pd.Series:
-    """Return r of `noise_ceiling` for each group of setups that has `LEAST_REPEATED` repeated configurations."""
+def _known_share(setups: pd.DataFrame, columns: list[str], least: int) -> pd.Series:
+    """Return r of `noise_ceiling` for each group of setups that has so many repeated configurations."""
     groups = setups.groupby(level=columns, observed=True)
     means = groups.mean()
-    return (means["both"] / means["own"])[groups["repeated"].sum() >= LEAST_REPEATED].rename("agreement")
+    return (1 - means["noise"] / means["all"])[groups["repeated"].sum() >= least].rename("known")
 
 
 def _distribution(scores: pd.DataFrame) -> dict[str, Any]:
