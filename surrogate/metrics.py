@@ -16,7 +16,7 @@ from scipy.stats import kendalltau, spearmanr
 
 from ..corpus.schema import SETUP
 from .calibration import LEVELS
-from .targets import setup_codes, usable_loss
+from .targets import random_runs, setup_codes, usable_loss
 
 Floats = NDArray[np.float64]
 CUT: Final = 2.0
@@ -41,6 +41,7 @@ def score_setups(runs: pd.DataFrame, prediction: pd.DataFrame) -> pd.DataFrame:
         One row a setup, indexed by it: ``runs`` and
 
         - ``spearman``, ``kendall``: rank correlation of score and loss, 1 is perfect; null if either is constant;
+        - ``spearman_random``: the same among the setup's random runs, which the noise ceiling is for;
         - ``tau_1``, ``tau_2``: Kendall's tau with predictions rounded to 1 or 2 decimals (sparse tau);
         - ``r2``, ``mae``: of the predicted mean (`predicted_mean`) and of predicted_loss, a median, on the runs that
           did not diverge, all cut (`CUT`);
@@ -50,7 +51,7 @@ def score_setups(runs: pd.DataFrame, prediction: pd.DataFrame) -> pd.DataFrame:
         - ``coverage_<level>``, ``width_<level>``, ``pinball_<level>``: share of losses inside the interval; its mean
           width, cut, over the task's median loss; the mean pinball loss of both end points, cut, over the same.
     """
-    table = prediction.assign(loss=usable_loss(runs), code=setup_codes(runs))
+    table = prediction.assign(loss=usable_loss(runs), code=setup_codes(runs), random=random_runs(runs))
     finite = table["loss"].where(np.isfinite(table["loss"]))
     table["unit"] = finite.groupby(runs["task_type"].to_numpy()).transform("median")
     setups = runs.loc[:, list(SETUP)].assign(code=table["code"].to_numpy()).drop_duplicates("code").set_index("code")
@@ -60,8 +61,9 @@ def score_setups(runs: pd.DataFrame, prediction: pd.DataFrame) -> pd.DataFrame:
 
 def _score(group: pd.DataFrame) -> dict[str, float]:
     loss, score = group["loss"].to_numpy(np.float64), group["score"].to_numpy(np.float64)
-    fine, unit = np.isfinite(loss), float(group["unit"].iloc[0])
+    fine, random, unit = np.isfinite(loss), group["random"].to_numpy(bool), float(group["unit"].iloc[0])
     out: dict[str, float] = {"runs": len(loss)} | _rankings(loss, score, CUT * unit)
+    out["spearman_random"] = _correlation(spearmanr, loss[random], score[random])
     if "predicted_loss" in group and fine.sum() > 1 and group["predicted_loss"].notna().all():
         predicted = group["predicted_loss"].to_numpy(np.float64)
         out |= {f"tau_{d}": _correlation(kendalltau, loss, np.round(predicted, d)) for d in (1, 2)}

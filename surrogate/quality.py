@@ -18,10 +18,11 @@ COLUMNS: Final = (
 LEGEND: Final = """\
 Per setup, then the mean over setups (R2: the median). rho: Spearman's between prediction and loss; ceiling: what a
 predictor without error would reach at most, by how well seeds of one configuration agree at that architecture, task
-and depth; lowest: rho of the worst setup with 30 or more judged runs; tau: Kendall's, predicted losses rounded to 2
-decimals; R2: of the predicted mean loss, losses above twice the task's median cut there; better than first: share of
-the setup's runs better than the one put first; regret k: distance of the best of the first k to the setup's best, 1
-being the median's; 90 % covers: share of losses inside the 90 % interval; divergence AUC: over all runs.
+and depth; rho / ceiling: with the rho among random runs alone, which the ceiling is for; lowest: rho of the worst
+setup with 30 or more judged runs; tau: Kendall's, predicted losses rounded to 2 decimals; R2: of the predicted mean
+loss, losses above twice the task's median cut there; better than first: share of the setup's runs better than the one
+put first; regret k: distance of the best of the first k to the setup's best, 1 being the median's; 90 % covers: share
+of losses inside the 90 % interval; divergence AUC: over all runs.
 """
 
 
@@ -29,7 +30,7 @@ def quality_row(summary: dict[str, Any], group: str = "all") -> list[str]:
     """Return the cells of `COLUMNS` for one group of an evaluation of `summarise_split`; "-" where there is none."""
     scores = summary["groups"][group]
     means = {name: entry["mean"] for name, entry in scores.items() if isinstance(entry, dict)}
-    ratio = means["spearman"] / means["ceiling"] if means.get("ceiling") else None
+    ratio = means["spearman_random"] / means["ceiling"] if means.get("ceiling") and "spearman_random" in means else None
     middle = scores.get("r2", {}).get("median")
     auc = summary.get("divergence", {}).get("auc") if group == "all" else None
     return [

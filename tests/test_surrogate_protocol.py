@@ -228,6 +228,25 @@ def test_a_depth_or_architecture_has_its_own_ceiling_where_it_was_repeated_often
     assert one > 0.98 and two < 0.75 and two < four < one
 
 
+def test_the_ratio_to_the_ceiling_is_that_of_random_runs():
+    rng = np.random.default_rng(0)
+    n = 200
+    chosen = np.arange(2 * n) >= n  # as many chosen configurations, all good: telling them apart from the rest is easy
+    loss = np.where(chosen, 0.01, 1.0) * np.exp(rng.normal(size=2 * n) / 10)
+    score = np.log(loss) + 0.1 * rng.normal(size=2 * n)
+    table = pd.DataFrame({
+        "source": np.where(chosen, "trainer/recommended", "trainer/random"), "architecture": "gru", "task_type": "rcf",
+        "n_layers": 1, "max_params": 1000, "eval_loss": loss, "diverged": False,
+    })  # fmt: skip
+    scores = score_setups(table, pd.DataFrame({"score": score})).iloc[0]
+    assert scores["spearman_random"] == pytest.approx(spearmanr(loss[:n], score[:n]).statistic)
+    assert scores["spearman"] > scores["spearman_random"] + 0.1
+    means = {name: {"mean": value} for name, value in scores.items()} | {"ceiling": {"mean": 0.9}}
+    summary = {"groups": {"all": means | {"setups": 1, "spearman_min_many": scores["spearman"]}}}
+    cells = dict(zip(COLUMNS, quality_row(summary), strict=True))
+    assert cells["rho / ceiling"] == f"{scores['spearman_random'] / 0.9:.3f}"
+
+
 def test_the_lead_is_the_mean_gain_over_setups_and_its_interval(runs):
     rng = np.random.default_rng(0)
     loss = np.minimum(usable_loss(runs), 1e9)
