@@ -230,7 +230,7 @@ def noise_ceiling(judged: pd.DataFrame, runs: pd.DataFrame) -> pd.Series:
     setups of the same architecture, task and depth, or if those have too few repeated configurations, of the same task
     and depth, or of the same task (`ALIKE`), share one r, to which each setup contributes the same.
 
-    Null for tasks with fewer.
+    Left out where the task, too, has too few.
 
     Parameters
     ----------
