@@ -30,7 +30,15 @@ from rich.console import Console
 from rnn_warmstart.corpus import import_corpus, load_builtin
 from rnn_warmstart.corpus.atomic import write_atomically
 from rnn_warmstart.surrogate import NetworkSettings, Settings
-from rnn_warmstart.surrogate.protocol import FITTING, evaluate_split, lead, predict_with, summarise_split
+from rnn_warmstart.surrogate.protocol import (
+    FITTING,
+    Judged,
+    evaluate_split,
+    judge_split,
+    lead,
+    predict_with,
+    summarise_split,
+)
 from rnn_warmstart.surrogate.quality import COLUMNS, LEGEND, quality_row
 from rnn_warmstart.surrogate.splits import SPLITS, Parts, split_runs, split_table
 
@@ -53,7 +61,7 @@ def evaluate(
     console = Console(stderr=True)
     results: dict[str, dict[str, Any]] = {}
     for split, parts in splits.items():
-        ours: list[pd.DataFrame] = []
+        ours: Judged | None = None
         for name in chosen[split]:
             predictor = predict_with(settings) if name == SURROGATE else COMPETITORS[name]
             key: dict[str, Any] = {"predictor": name}
@@ -61,12 +69,12 @@ def evaluate(
             if name in (SURROGATE, *PARTS_OF_THE_SURROGATE):
                 key["settings"], code = settings.to_dict(), tuple(sorted({*FITTING, *code}))
             console.print(f"{split}: {name}")
-            found = list(evaluate_split(runs, parts, predictor, key, cache=cache, jobs=jobs, code=code))
-            result = {"commit": current_commit(), **key} | summarise_split(runs, found)
+            found = judge_split(runs, evaluate_split(runs, parts, predictor, key, cache=cache, jobs=jobs, code=code))
+            result = {"commit": current_commit(), **key} | summarise_split(found)
             if name == SURROGATE:
                 ours = found
-            elif ours:
-                result["behind_the_surrogate"] = lead(runs, ours, found)
+            elif ours is not None:
+                result["behind_the_surrogate"] = lead(ours, found)
             results.setdefault(split, {})[name] = result
     return results
 

@@ -12,7 +12,7 @@ import pandas as pd
 
 from ..corpus import Corpus, as_corpus
 from ..surrogate import Settings, Surrogate
-from ..surrogate.protocol import LEAST_RUNS, evaluate_split, predict_levels, summarise_split
+from ..surrogate.protocol import LEAST_RUNS, evaluate_split, judge_split, predict_levels, summarise_split
 from ..surrogate.quality import write_quality
 from ..surrogate.splits import split_runs
 from ..surrogate.storage import RUNS
@@ -79,7 +79,7 @@ def evaluate_corpus(
 
     for table in evaluate_split(chosen.runs, parts, predict, key, cache=cache):
         found.append(table)
-    summary = summarise_split(chosen.runs, found)
+    summary = summarise_split(judge_split(chosen.runs, found))
     write_quality(folder, chosen, {SPLIT: parts}, {SPLIT: summary}, settings.seed)
     return ("evaluation.json", EVALUATION, "splits.parquet")
 

@@ -10,6 +10,7 @@ import ast
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -153,8 +154,32 @@ def _is_text(node: ast.AST) -> bool:
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
 
 
-def summarise_split(runs: pd.DataFrame, parts: Iterable[pd.DataFrame]) -> dict[str, Any]:
-    """Return the scores of a split: their distribution over setups, by task, by architecture, and by part.
+@dataclass(frozen=True)
+class Judged:
+    """What a predictor said of the runs that a split holds out, and its scores.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        The runs, in the order of the corpus.
+    predictions : DataFrame
+        One row for each of them.
+    scores : DataFrame
+        One row for each of their setups, however few its runs: the columns of `score_setups`, and ``ceiling``.
+    """
+
+    runs: pd.DataFrame
+    predictions: pd.DataFrame
+    scores: pd.DataFrame
+
+    @property
+    def enough(self) -> pd.DataFrame:
+        """The scores of the setups with at least `LEAST_RUNS` judged runs."""
+        return self.scores[self.scores["runs"] >= LEAST_RUNS]
+
+
+def judge_split(runs: pd.DataFrame, parts: Iterable[pd.DataFrame]) -> Judged:
+    """Score the predictions of a split.
 
     Parameters
     ----------
@@ -163,39 +188,41 @@ def summarise_split(runs: pd.DataFrame, parts: Iterable[pd.DataFrame]) -> dict[s
     parts : iterable of DataFrame
         Of `evaluate_split`.
     """
-    judged, predictions = _in_order(runs, parts)
+    predictions = pd.concat(parts).sort_values("row", kind="stable").reset_index(drop=True)
+    judged = runs.iloc[predictions["row"].to_numpy()].reset_index(drop=True)
     scores = score_setups(judged, predictions)
     scores["ceiling"] = noise_ceiling(judged, runs).reindex(scores.index)
-    enough = scores[scores["runs"] >= LEAST_RUNS]
+    return Judged(judged, predictions, scores)
+
+
+def summarise_split(judged: Judged) -> dict[str, Any]:
+    """Return the scores of a split: their distribution over setups, by task and by architecture, ready for JSON."""
+    enough = judged.enough
     groups = {"all": enough}
     for level in ("task_type", "architecture"):
         groups |= {str(name): group for name, group in enough.groupby(level=level)}
     result: dict[str, Any] = {
         "setups_judged": len(enough),
-        "setups_too_small": len(scores) - len(enough),
+        "setups_too_small": len(judged.scores) - len(enough),
         "groups": {name: _distribution(group) for name, group in groups.items() if len(group)},
     }
     if "coverage_0.9" in enough:
         result["intervals"] = _interval_figures(enough)
-    if "p_diverge" in predictions:
-        diverged = judged["diverged"].to_numpy(bool)
-        result["divergence"] = score_divergence(diverged, predictions["p_diverge"].to_numpy(np.float64))
+    if "p_diverge" in judged.predictions:
+        diverged = judged.runs["diverged"].to_numpy(bool)
+        result["divergence"] = score_divergence(diverged, judged.predictions["p_diverge"].to_numpy(np.float64))
     return result
 
 
-def lead(
-    runs: pd.DataFrame, parts: Iterable[pd.DataFrame], others: Iterable[pd.DataFrame], seed: int = 0
-) -> dict[str, list[float]]:
-    """Return by how much one predictor is better than another: mean over setups, and its 95 % interval.
+def lead(ours: Judged, theirs: Judged, seed: int = 0) -> dict[str, list[float]]:
+    """Return by how much one predictor is better than another on the same split: mean over setups, 95 % interval.
 
     The interval is the bootstrap's over setups (percentiles of `RESAMPLES` resamples of their differences).
 
     Parameters
     ----------
-    runs : DataFrame
-        All runs of the corpus.
-    parts, others : iterable of DataFrame
-        Of `evaluate_split`, on the same split: the one predictor's and the other's.
+    ours, theirs : Judged
+        The one predictor and the other.
     seed : int, default 0
         Of the bootstrap.
 
@@ -205,19 +232,13 @@ def lead(
         ``spearman``, ``better_than_first`` and ``regret_1`` to [mean, low, high], positive where the first predictor
         is better, over the setups with at least `LEAST_RUNS` judged runs.
     """
-    ours, theirs = (score_setups(*_in_order(runs, tables)) for tables in (parts, others))
-    ours, rng, found = ours[ours["runs"] >= LEAST_RUNS], np.random.default_rng(seed), {}
+    rng, found = np.random.default_rng(seed), {}
     for name, sign in (("spearman", 1), ("better_than_first", -1), ("regret_1", -1)):
-        gains = (sign * (ours[name] - theirs[name].reindex(ours.index))).dropna().to_numpy()
+        differences = sign * (ours.enough[name] - theirs.enough[name].reindex(ours.enough.index))
+        gains = differences.dropna().to_numpy()
         means = gains[rng.integers(len(gains), size=(RESAMPLES, len(gains)))].mean(axis=1)
         found[name] = [float(value) for value in (gains.mean(), *np.quantile(means, (0.025, 0.975)))]
     return found
-
-
-def _in_order(runs: pd.DataFrame, parts: Iterable[pd.DataFrame]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the judged runs and the predictions of all parts, both in the order of the runs."""
-    predictions = pd.concat(parts).sort_values("row", kind="stable").reset_index(drop=True)
-    return runs.iloc[predictions["row"].to_numpy()].reset_index(drop=True), predictions
 
 
 def noise_ceiling(judged: pd.DataFrame, runs: pd.DataFrame) -> pd.Series:

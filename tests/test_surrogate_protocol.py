@@ -15,6 +15,7 @@ from rnn_warmstart.surrogate.calibration import LEVELS
 from rnn_warmstart.surrogate.metrics import CUT, predicted_mean, score_divergence
 from rnn_warmstart.surrogate.protocol import (
     evaluate_split,
+    judge_split,
     lead,
     noise_ceiling,
     predict_levels,
@@ -252,14 +253,15 @@ def test_the_lead_is_the_mean_gain_over_setups_and_its_interval(runs):
     loss = np.minimum(usable_loss(runs), 1e9)
 
     def guess(noise):
-        return [pd.DataFrame({"row": np.arange(len(runs)), "score": np.log(loss) + noise * rng.normal(size=len(runs))})]
+        score = np.log(loss) + noise * rng.normal(size=len(runs))
+        return judge_split(runs, [pd.DataFrame({"row": np.arange(len(runs)), "score": score})])
 
     close, far = guess(0.1), guess(1.0)
-    found = lead(runs, close, far)
+    found = lead(close, far)
     setups = runs.groupby(list(SETUP))
     gain = [
-        spearmanr(loss[rows], close[0]["score"].iloc[rows]).statistic
-        - spearmanr(loss[rows], far[0]["score"].iloc[rows]).statistic
+        spearmanr(loss[rows], close.predictions["score"].iloc[rows]).statistic
+        - spearmanr(loss[rows], far.predictions["score"].iloc[rows]).statistic
         for rows in setups.indices.values()
         if len(rows) >= 8
     ]
@@ -267,14 +269,14 @@ def test_the_lead_is_the_mean_gain_over_setups_and_its_interval(runs):
     assert mean == pytest.approx(np.mean(gain))
     assert (high - low) / 2 == pytest.approx(1.96 * np.std(gain) / np.sqrt(len(gain)), rel=0.15)
     assert all(values[0] > 0 for values in found.values())
-    assert lead(runs, far, close)["spearman"][0] == pytest.approx(-mean)
-    assert lead(runs, close, close) == {name: [0.0, 0.0, 0.0] for name in found}
+    assert lead(far, close)["spearman"][0] == pytest.approx(-mean)
+    assert lead(close, close) == {name: [0.0, 0.0, 0.0] for name in found}
 
 
 def test_the_summary_describes_setups(runs, tmp_path):
     parts = split_runs(runs, "by-setup")
     found = list(evaluate_split(runs, parts, predict_with(QUICK), {}, cache=tmp_path))
-    summary = summarise_split(runs, found)
+    summary = summarise_split(judge_split(runs, found))
     assert summary["setups_judged"] == runs[list(SETUP)].drop_duplicates().shape[0]
     assert set(runs["task_type"]) | set(runs["architecture"]) | {"all"} == set(summary["groups"])
     joined = pd.concat(found).sort_values("row").reset_index(drop=True)

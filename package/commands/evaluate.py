@@ -44,7 +44,7 @@ def evaluate(
 
     from ..corpus import load_builtin, read_corpus
     from ..surrogate import Settings
-    from ..surrogate.protocol import evaluate_split, predict_with, summarise_split
+    from ..surrogate.protocol import evaluate_split, judge_split, predict_with, summarise_split
     from ..surrogate.quality import quality_text, write_quality
 
     console = Console(stderr=True)
@@ -58,7 +58,7 @@ def evaluate(
             predictor = predict_with(settings)
             found = evaluate_split(table.runs, parts, predictor, key, cache=out / "cache", jobs=jobs)
             done = list(track(found, name, total=len(parts), console=console, transient=True))
-            results[name] = summarise_split(table.runs, done)
+            results[name] = summarise_split(judge_split(table.runs, done))
         write_quality(out, table, splits, results, seed)
     except (ValueError, OSError) as error:
         typer.echo(f"Error: {error}", err=True)
