@@ -92,7 +92,8 @@ Losses have heavy tails and differ in unit from task to task, so no model is fit
 
 The ranking score is the mean of rank and loss score. What trees, networks and other models reach under the same
 protocol is printed by `python benchmarks/protocol.py` and lies in `benchmarks/results/protocol.md`; choices of targets
-and splits of the trees are compared by `python benchmarks/surrogate_choices.py`.
+and splits of the trees are compared by `python benchmarks/surrogate_choices.py`, those of the networks' form, what did
+not help, and what fewer runs would cost by `python benchmarks/network_choices.py`.
 
 ## Calibration
 
