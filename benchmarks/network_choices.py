@@ -151,18 +151,18 @@ def describe(judged: Judged, shipped: Judged) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--smoke", action="store_true", help="few runs, a tiny network; writes nothing")
+    parser.add_argument("--smoke", action="store_true", help="few runs and choices, a tiny network; writes nothing")
     smoke = parser.parse_args().smoke
     corpus, console = load_builtin(), Console(stderr=True)
     runs = corpus.runs
     if smoke:
-        runs = runs[runs["source"] == "lab"].iloc[::16].reset_index(drop=True)
+        runs = runs[runs["source"] == "lab"].iloc[::4].reset_index(drop=True)
     known, parts = inner_folds(runs, 0)
     cache = Path(tempfile.mkdtemp()) if smoke else CACHE
     form = QUICK if smoke else replace(Settings().network, members=1)
     rows: dict[str, dict[str, Any]] = {}
     shipped: Judged | None = None
-    for name, predictor in choices(form).items():
+    for name, predictor in list(choices(form).items())[:: 6 if smoke else 1]:
         console.print(name)
         key = {"choice": name, "network": repr(form)}
         judged = judge_split(known, evaluate_split(known, parts, predictor, key, cache=cache))
