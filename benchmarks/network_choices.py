@@ -29,23 +29,21 @@ from rnn_warmstart.features import Encoder
 from rnn_warmstart.surrogate import NetworkSettings, Settings
 from rnn_warmstart.surrogate.model import ranking_score
 from rnn_warmstart.surrogate.network import Ensemble
-from rnn_warmstart.surrogate.protocol import Judged, Predictor, evaluate_split, judge_split, lead
+from rnn_warmstart.surrogate.protocol import FITTING, Judged, Predictor, evaluate_split, judge_split, lead
 from rnn_warmstart.surrogate.splits import Parts, split_runs
 from rnn_warmstart.surrogate.targets import LossScale, rank_scores
 
 CACHE = Path(__file__).parent / "cache"
 SHIPPED, FOLDS, PIECES = "one network of the shipped form", 2, 8
 SIZES = (1000, 3000, 10_000, 30_000)
+CODE = (*FITTING, "network_choices")
 QUICK = NetworkSettings(units=16, layers=1, members=1, epochs=1)
 Floats = np.ndarray
-Score = Callable[[Floats, Floats], Floats]
-"""From predicted rank scores and loss scores to what runs are ranked by."""
 
 
 def network(
     settings: NetworkSettings,
     seed: int = 0,
-    score: Score = ranking_score,
     also: tuple[str, ...] = (),
     derived: bool = True,
     pieces: int = 0,
@@ -57,7 +55,6 @@ def network(
     ----------
     settings : NetworkSettings
     seed : int
-    score : callable
     also : tuple of str
         Losses whose rank scores the networks learn beside the two targets.
     derived : bool
@@ -80,7 +77,7 @@ def network(
         targets += [rank_scores(known.assign(eval_loss=known[name])) for name in also]
         fitted = Ensemble.fit(seen, np.column_stack(targets), categories, settings, seed)
         means, _ = fitted.predict(asked)
-        return pd.DataFrame({"score": score(means[:, 0], means[:, 1])})
+        return pd.DataFrame({"score": ranking_score(means[:, 0], means[:, 1])})
 
     return predict
 
@@ -122,8 +119,6 @@ def choices(form: NetworkSettings) -> dict[str, Predictor]:
     return {
         SHIPPED: network(form),
         "another seed": network(form, seed=1),
-        "ranked by the rank score": network(form, score=lambda rank, loss: rank),
-        "ranked by the loss score": network(form, score=lambda rank, loss: loss),
         **{name: network(replace(form, **change)) for name, change in changed.items()},
         "without derived columns": network(form, derived=False),
         "piecewise linear columns": network(form, pieces=PIECES),
@@ -165,7 +160,7 @@ def main() -> None:
     for name, predictor in list(choices(form).items())[:: 6 if smoke else 1]:
         console.print(name)
         key = {"choice": name, "network": repr(form)}
-        judged = judge_split(known, evaluate_split(known, parts, predictor, key, cache=cache))
+        judged = judge_split(known, evaluate_split(known, parts, predictor, key, cache=cache, code=CODE))
         shipped = shipped or judged
         rows[name] = describe(judged, shipped)
     origin = provenance(corpus, 0)
