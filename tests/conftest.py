@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # processes side by side share the cores; before libraries read it
+    os.environ["OMP_NUM_THREADS"] = "1"
+
 import pandas as pd
 import pytest
 from rnn_warmstart.corpus import load_builtin

@@ -1,6 +1,7 @@
 """Runs as rows of the corpus, and folders of jobs: nothing is lost, nothing is made twice."""
 
 import json
+import math
 import os
 import random
 import subprocess
@@ -147,6 +148,18 @@ def test_work_makes_every_run_once_and_again_nothing(tmp_path):
     assert len(runs) == len(runs[IDENTITY].drop_duplicates()) == 24
     assert len(pd.read_parquet(folder.merge())) == 24
     assert not list(tmp_path.glob("**/.*"))  # no temporary file is left
+
+
+def test_work_in_this_process_leaves_its_numbers_and_threads_as_they_were(tmp_path):
+    folder, threads, smallest = RunFolder(tmp_path), torch.get_num_threads(), math.ulp(0.0)
+    folder.add(small_jobs())
+    torch.set_num_threads(2)
+    try:
+        assert work_through(folder, "sequential", 1, names=list(folder.pending())[:1]) > 0
+        assert torch.get_num_threads() == 2
+        assert smallest * 1.0 > 0.0  # subnormal numbers are no zeros
+    finally:
+        torch.set_num_threads(threads)
 
 
 def test_no_job_begins_after_the_deadline(tmp_path):

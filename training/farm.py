@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
@@ -68,8 +69,23 @@ def _backend(backend: Backend) -> Iterator[None]:
         from ray.util.joblib import register_ray
 
         register_ray()
-    with joblib.parallel_config(backend=backend):
+    here = backend in ("threading", "sequential")
+    with _torch_as_before() if here else nullcontext(), joblib.parallel_config(backend=backend):
         yield
+
+
+@contextmanager
+def _torch_as_before() -> Iterator[None]:
+    """Give this process its threads back, and this thread its subnormal numbers, once `_work` was done in it."""
+    import torch
+
+    threads, smallest = torch.get_num_threads(), math.ulp(0.0)
+    flushed = smallest * 1.0 == 0.0
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        torch.set_flush_denormal(flushed)
 
 
 def _returns(backend: Backend) -> str:
