@@ -28,6 +28,12 @@ LARGEST = 4.0
 Predict = Callable[[pd.DataFrame, pd.DataFrame], pd.DataFrame]
 
 
+def raw_columns(encoder: Encoder) -> list[str]:
+    """Return the features that are not derived: hyperparameters and setup, in the encoder's order."""
+    raw = {*encoder.hyperparameters, "architecture", "task_type", "n_layers", "log_max_params"}
+    return [name for name in encoder.features if name in raw]
+
+
 class Data:
     """Matrices and targets of one part of a split."""
 
@@ -74,8 +80,7 @@ def lightgbm_model(target: str = "loss", objective: str = "l2", raw: bool = Fals
     def predict(known: pd.DataFrame, unseen: pd.DataFrame) -> pd.DataFrame:
         data = Data(known, unseen)
         encoder = data.encoder
-        plain = {*encoder.hyperparameters, "architecture", "task_type", "n_layers", "log_max_params"}
-        names = [name for name in encoder.features if not raw or name in plain]
+        names = raw_columns(encoder) if raw else list(encoder.features)
         columns = [encoder.features.index(name) for name in names]
         y = data.scale.scores(known) if target == "loss" else rank_scores(known)
         dataset = lightgbm.Dataset(
@@ -221,6 +226,7 @@ COMPETITORS: dict[str, Predict] = {
     "its networks alone": networks_alone,
     "its trees alone": trees_alone,
     "LightGBM, L2, loss score": lightgbm_model(),
+    "LightGBM, L2, loss score, random splits": lightgbm_model(extra_trees=True),
     "LightGBM, L1, loss score": lightgbm_model(objective="l1"),
     "LightGBM, Huber, loss score": lightgbm_model(objective="huber"),
     "LightGBM, L2, rank score": lightgbm_model(target="rank"),

@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from competitors import raw_columns
 from provenance import markdown_table, provenance, write_result
 from rich.console import Console
 from rnn_warmstart.corpus import load_builtin
@@ -36,7 +37,7 @@ from rnn_warmstart.surrogate.targets import LossScale, rank_scores
 CACHE = Path(__file__).parent / "cache"
 SHIPPED, FOLDS, PIECES = "one network of the shipped form", 2, 8
 SIZES = (1000, 3000, 10_000, 30_000)
-CODE = (*FITTING, "network_choices")
+CODE = (*FITTING, "competitors", "network_choices")
 QUICK = NetworkSettings(units=16, layers=1, members=1, epochs=1)
 Floats = np.ndarray
 
@@ -68,8 +69,8 @@ def network(
     def predict(known: pd.DataFrame, unseen: pd.DataFrame) -> pd.DataFrame:
         known = known if keep is None else known[keep(known)].reset_index(drop=True)
         encoder = Encoder.fit(known)
-        raw = {*encoder.hyperparameters, "architecture", "task_type", "n_layers", "log_max_params"}
-        columns = [place for place, name in enumerate(encoder.features) if derived or name in raw]
+        names = list(encoder.features) if derived else raw_columns(encoder)
+        columns = [encoder.features.index(name) for name in names]
         categories = [place for place, at in enumerate(columns) if encoder.features[at] in encoder.categorical]
         seen, asked = encoder.transform(known)[:, columns], encoder.transform(unseen, strict=False)[:, columns]
         seen, asked = with_pieces(seen, asked, pieces, categories)
