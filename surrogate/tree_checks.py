@@ -6,6 +6,7 @@ numbers nodes in the order in which it splits; with every node but the root bein
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from typing import Any, Final
@@ -89,7 +90,9 @@ def _checked_tree(fields: Mapping[str, str], number: int, n_features: int) -> st
     for kinds, count in ((_AN_INNER_NODE, leaves - 1), (_A_LEAF, leaves)):
         for name, kind in kinds.items():
             if name in fields and (name == "leaf_value" or leaves > 1):
-                kept[name] = _numbers(fields[name], kind, f"{where}, {name}", count)
+                # an infinite threshold splits what is known from what is missing
+                besides = math.inf if name == "threshold" else math.nan
+                kept[name] = _numbers(fields[name], kind, f"{where}, {name}", count, besides)
     if "leaf_value" not in kept or (leaves > 1 and not _NEEDED <= set(kept)):
         raise ValueError(f"{where} is incomplete")
     if leaves > 1:
@@ -127,14 +130,14 @@ def _categories(
     return {"cat_boundaries": bounds, "cat_threshold": words}
 
 
-def _numbers(text: str, kind: type, what: str, count: int | None = None) -> Numbers:
-    """Parse a line of finite numbers; ValueError where one is none, or there are not `count` of them."""
+def _numbers(text: str, kind: type, what: str, count: int | None = None, besides: float = math.nan) -> Numbers:
+    """Parse a line of finite numbers, or `besides`; ValueError where one is none, or there are not `count` of them."""
     try:
         values = np.array(text.split(), dtype=np.float64 if kind is float else np.int64)
     except (ValueError, OverflowError) as error:
         raise ValueError(f"{what} must hold numbers, got {printable(text, 40)!r}") from error
     if count is not None and len(values) != count:
         raise ValueError(f"{what} must hold {count} numbers, got {len(values)}")
-    if not np.isfinite(values).all() or (kind is int and (np.abs(values) >= 2**32).any()):
+    if not (np.isfinite(values) | (values == besides)).all() or (kind is int and (np.abs(values) >= 2**32).any()):
         raise ValueError(f"{what} must hold finite numbers, whole ones of at most 32 bits")
     return values

@@ -58,6 +58,18 @@ def test_numbers_are_spelled_as_lightgbm_reads_them():
     assert "\nsplit_gain=10.5 " in checked_trees(changed("split_gain", first("1_0.5")), FEATURES)
 
 
+def test_all_that_is_known_can_be_split_from_all_that_is_missing():
+    """LightGBM's threshold is then infinite."""
+    import lightgbm
+
+    x = np.where(np.arange(400) % 2, np.nan, np.random.default_rng(0).normal(size=400))[:, None]
+    data = lightgbm.Dataset(x, np.isnan(x[:, 0]).astype(float), params={"max_bin": 2, "verbosity": -1})
+    text = lightgbm.train({"verbosity": -1, "num_leaves": 2}, data, 3).model_to_string()
+    assert "\nthreshold=inf\n" in text
+    both = [lightgbm.Booster(model_str=each).predict(x) for each in (text, checked_trees(text, 1))]
+    assert np.array_equal(*both) and both[0].std() > 0
+
+
 @pytest.mark.parametrize(
     ("name", "change", "message"),
     [
@@ -68,6 +80,8 @@ def test_numbers_are_spelled_as_lightgbm_reads_them():
         ("split_feature", first(-1), "asks for a feature that there is not"),
         ("threshold", first("wide"), "threshold must hold numbers"),
         ("threshold", first("nan"), "threshold must hold finite numbers"),
+        ("threshold", first("-inf"), "threshold must hold finite numbers"),
+        ("split_gain", first("inf"), "split_gain must hold finite numbers"),
         ("leaf_count", first(2**40), "leaf_count must hold finite numbers, whole ones of at most 32 bits"),
         ("decision_type", first(64), "decides in a way that there is not"),
         ("leaf_value", lambda values: [*values, 0.0], "leaf_value must hold"),
