@@ -71,7 +71,7 @@ def grid() -> Iterator[Job]:
     waves = [  # size, configurations a setup, number of the first one, priority
         (1000, 128, 32, 150), (3000, 64, 16, 160), (10_000, 32, 8, 170), (30_000, 16, 4, 180), (100_000, 8, 2, 190),
         (1000, 256, 160, 200), (3000, 128, 80, 210), (10_000, 64, 40, 220), (30_000, 64, 20, 230),
-        (1000, 256, 416, 240), (1000, 256, 672, 250),
+        (1000, 256, 416, 240), (1000, 256, 672, 250), (1000, 256, 928, 260), (1000, 256, 1184, 270),
     ]  # fmt: skip
     for size, count, first, priority in waves:
         yield from Grid(ARCHS, TASK_TYPES, DEPTHS, (size,), configurations=count, first=first, priority=priority).jobs()

@@ -5,8 +5,8 @@
 
 Cross-fitted over five folds by setup on the lab's runs (32 in every setup, so that the setups weigh the same); scores
 are per setup, then their mean. Shipped: the mean of rank and loss score, derived columns, and exact splits. Random ones
-are better on these few runs, exact ones where architecture or task were never seen and runs are many: `protocol.py`
-compares both there ("LightGBM, L2, loss score" with random splits and without), and the trees with the networks.
+are better on these few runs; where they are many, exact ones rank unseen tasks better, by more than they lose on unseen
+architectures: `protocol.py` compares both there ("LightGBM, L2, loss score" with random splits and without).
 """
 
 from __future__ import annotations

@@ -57,9 +57,9 @@ class Settings:
         """Return LightGBM's parameters for one of `MODELS`.
 
         Extremely randomised splits average out the noise of single runs. That helps the risk to diverge, and scores as
-        long as runs are few (benchmarks/results/surrogate_choices.md); of a hundred thousand runs, exact splits learn
-        more that holds for unseen tasks and architectures (benchmarks/results/protocol.md). num_threads 0 keeps the
-        machine's core count out of the saved file.
+        long as runs are few (benchmarks/results/surrogate_choices.md). Of a hundred thousand runs exact splits rank
+        unseen tasks better, by more than they lose on unseen architectures (benchmarks/results/protocol.md compares
+        LightGBM with both). num_threads 0 keeps the machine's core count out of the saved file.
         """
         return {
             "objective": "binary" if model == "diverge" else "l2",
