@@ -74,7 +74,7 @@ def fit_all(runs: pd.DataFrame, rounds: int) -> dict[tuple[str, bool, bool], np.
     """Return (target, random splits, derived columns) -> held-out predictions."""
     encoder, targets = Encoder.fit(runs), candidate_targets(runs)
     whole = encoder.transform(runs)
-    ways = ((True, True), (False, True), (True, False))
+    ways = ((True, True), (False, True), (True, False), (False, False))
     plans = [(name, True, True) for name in targets]
     plans += [(name, *way) for name in ("rank score", "loss score") for way in ways[1:]]
     fitted: dict[tuple[str, bool, bool], np.ndarray] = {}
