@@ -26,22 +26,25 @@ class NetworkRow:
         self._centre, self._spread = inputs.centre, inputs.spread
         starts = len(inputs.numbers) + np.cumsum([0, *inputs.sizes])[:-1]
         self._categories = list(zip(inputs.categories, starts.tolist(), inputs.sizes, strict=True))
-        (w, b), *hidden, (last_w, last_b) = ensemble.layers
+        *hidden, (last_w, last_b) = ensemble.layers
+        (w, b), *halved = [(w / 2, b / 2) for w, b in hidden]  # they give h = z / 2: silu(z) = h (1 + tanh(h))
         self._w, self._b = np.concatenate(list(w), axis=1), b.ravel()  # all members' first layers side by side
         self._shape = b.shape
         bins = len(ensemble.levels)
         asked = slice(target * bins, (target + 1) * bins)
-        self._deeper = [*hidden, (np.ascontiguousarray(last_w[..., asked]), last_b[..., asked])]
+        self._deeper = [*halved, (np.ascontiguousarray(last_w[..., asked]), last_b[..., asked])]
         self._powers = np.concatenate([np.ones((bins, 1), dtype=np.float32), ensemble.powers], axis=1)
 
     def __call__(self, row: Floats) -> tuple[float, float]:
         """Return mean and standard deviation of the target for a row of shape (n_features,)."""
-        z = (self._inputs(row) @ self._w + self._b).reshape(self._shape)  # (n_members, 1, units)
-        with np.errstate(over="ignore"):  # silu(z) = z / (1 + exp(-z)) is 0 far below 0
-            for w, b in self._deeper:
-                z = z / (1 + np.exp(-z)) @ w
-                z += b
-        z -= z.max(axis=-1, keepdims=True)
+        z = (self._inputs(row) @ self._w + self._b).reshape(self._shape)  # halved, (n_members, 1, units)
+        for w, b in self._deeper:
+            gate = np.tanh(z)
+            gate += 1
+            gate *= z
+            z = gate @ w
+            z += b
+        z -= np.maximum.reduce(z, axis=-1, keepdims=True)
         sums = (np.exp(z, out=z)[:, 0] @ self._powers).tolist()  # each member's weights times 1, levels and squares
         mean = sum(first / weights for weights, first, _ in sums) / len(sums)
         square = sum(second / weights for weights, _, second in sums) / len(sums)
