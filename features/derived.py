@@ -24,36 +24,54 @@ from numpy.typing import NDArray
 
 from .architecture import ARCHITECTURES
 
-Numbers = NDArray[np.float64]
-"""A column of shape (n_rows,), or the one number of a single row, an np.float64; every formula takes both."""
+Numbers = Any
+"""A column, an NDArray[np.float64] of shape (n_rows,), or the one float of a single row; every formula takes both."""
 Names = NDArray[np.object_] | str
 """The same of categories: a column, or one text."""
 FAMILIES: Final = ("input_scale", "recurrent_matrix_scale", "recurrent_bias_scale")
 """Hyperparameters that a cell has once a gate, as ``<family>_<gate>`` (``<family>`` alone in a cell of one block)."""
+ROLES: Final = {family: {role: f"{role}_{family}" for role in ("candidate", "keep", "mean")} for family in FAMILIES}
+"""Names of the derived columns of each family, by what their gate does in the cell."""
+PER_GATE: Final = {
+    cell.name: {family: [f"{family}_{gate}" if gate else family for gate in cell.gates] for family in FAMILIES}
+    for cell in ARCHITECTURES.values()
+}
+"""Names of the hyperparameters of each architecture and family, in the order of the cell's gates."""
 
 
 def derive(
-    get: Callable[[str], Numbers], name: Callable[[str], Names], log_units: Numbers, log_params: Numbers
+    get: Callable[[str], Numbers],
+    log: Callable[[str], Numbers],
+    name: Callable[[str], Names],
+    log_units: Numbers,
+    log_params: Numbers,
 ) -> dict[str, Numbers]:
     """Return the derived columns, each of shape (n_rows,); NaN where a row lacks what a column needs.
 
     Parameters
     ----------
     get : callable
-        Hyperparameter name -> its values on their natural scale (not logs); all NaN where the corpus has none.
+        Hyperparameter name -> its values on their natural scale; all NaN where the corpus has none.
+    log : callable
+        Hyperparameter name -> the natural logs of the same values.
     name : callable
         Name of a category (``"architecture"``, or a hyperparameter) -> its values as lower-case text, "" for null.
-    log_units, log_params : ndarray of shape (n_rows,)
+    log_units, log_params : ndarray of shape (n_rows,), or float
         Natural logs of the hidden units a layer and of the parameter budget.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
-        return _training(get, name("optimizer"), log_units, log_params) | _gates(get, name, log_units * np.nan)
+        training = _training(get, log, name("optimizer"), log_units, log_params)
+        return training | _gates(get, log, name, log_units * np.nan)
 
 
 def _training(
-    get: Callable[[str], Numbers], optimizer: Names, log_units: Numbers, log_params: Numbers
+    get: Callable[[str], Numbers],
+    log: Callable[[str], Numbers],
+    optimizer: Names,
+    log_units: Numbers,
+    log_params: Numbers,
 ) -> dict[str, Numbers]:
-    rate, decay, steps = np.log(get("lr_init")), np.log(get("lr_decay_rate")), np.log(get("train_steps"))
+    rate, decay, steps = log("lr_init"), log("lr_decay_rate"), log("train_steps")
     momentum = 1 / (1 + np.exp(-get("optimizer_logit_momentum")))
     heavy_ball = _contains(optimizer, "momentum")
     adaptive = (optimizer == "adam") | (optimizer == "rmsprop")
@@ -70,30 +88,31 @@ def _training(
         "log_travel": travel,
         "log_travel_adaptive": _where(adaptive, travel, np.nan),
         "log_travel_sgd": _where(adaptive, np.nan, travel),
-        "log_l2_travel": np.log(get("l2_decay")) + travel,
-        "log_clipped_step": effective + np.log(get("gradient_clip_val")),
+        "log_l2_travel": log("l2_decay") + travel,
+        "log_clipped_step": effective + log("gradient_clip_val"),
         "log_lr_units": effective + log_units,
         "log_steps_per_param": steps - log_params,
     }
 
 
-def _gates(get: Callable[[str], Numbers], name: Callable[[str], Names], nothing: Numbers) -> dict[str, Numbers]:
+def _gates(
+    get: Callable[[str], Numbers], log: Callable[[str], Numbers], name: Callable[[str], Names], nothing: Numbers
+) -> dict[str, Numbers]:
     architecture, init = name("architecture"), name("recurrent_matrix_init_type")
-    out = {f"{role}_{family}": nothing for family in FAMILIES for role in ("candidate", "keep", "mean")}
+    out = {column: nothing for columns in ROLES.values() for column in columns.values()}
     for cell in (ARCHITECTURES[known] for known in _distinct(architecture) if known in ARCHITECTURES):
         mine = architecture == cell.name
-        for family in FAMILIES:
-            values = {gate: get(f"{family}_{gate}" if gate else family) for gate in cell.gates}
-            if family != "recurrent_bias_scale":
-                values = {gate: np.log(value) for gate, value in values.items()}
-            if family == "recurrent_matrix_scale" and len(cell.gates) > 1:
+        for family, columns in ROLES.items():
+            read = get if family == "recurrent_bias_scale" else log
+            values = [read(name) for name in PER_GATE[cell.name][family]]
+            if family == "recurrent_matrix_scale" and len(values) > 1:
                 used = init != "identity"
-                values = {gate: _where(used, value, np.nan) for gate, value in values.items()}
-            roles = {"candidate": values[cell.candidate], "mean": reduce(add, values.values()) / len(values)}
+                values = [_where(used, value, np.nan) for value in values]
+            roles = {"candidate": values[cell.gates.index(cell.candidate)], "mean": reduce(add, values) / len(values)}
             if cell.keep is not None:
-                roles["keep"] = values[cell.keep]
+                roles["keep"] = values[cell.gates.index(cell.keep)]
             for role, value in roles.items():
-                out[f"{role}_{family}"] = _where(mine, value, out[f"{role}_{family}"])
+                out[columns[role]] = _where(mine, value, out[columns[role]])
     out["keep_bias"] = out["keep_recurrent_bias_scale"] + get("forget_gate_bias_hack")
     return out
 

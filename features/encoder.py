@@ -176,7 +176,7 @@ class Encoder:
             else:
                 values = rows[HP_PREFIX + name]
                 columns[name] = item.encode(known(values, item.choices) if item.scale == "category" else values)
-        derived = derive(get, names, log_units, params)
+        derived = derive(get, lambda name: np.log(get(name)), names, log_units, params)
         return columns | {name: values for name, values in derived.items() if name not in self.hyperparameters}
 
     def to_dict(self) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from .derived import derive
 from .dimension import Floats, Value
 from .encoder import SETUP_FEATURES, Encoder
 
-_NOTHING: Final = np.float64(np.nan)
+_NOTHING: Final = float("nan")
 
 
 class RowEncoder:
@@ -37,14 +37,14 @@ class RowEncoder:
             for name, item in known.items()
             if item.scale == "category"
         }
-        self._logs = np.array([self._columns[name] for name, item in known.items() if item.scale == "log"], dtype=int)
+        self._in_logs = np.array([name in known and known[name].scale == "log" for name in encoder.features])
         self._numbers = {name: self._columns[name] for name in known if name not in self._codes}
         self._architecture = architecture.lower()
-        self._sizes: list[Any] = [
-            blank[self._columns[name]] if name in self._columns else _NOTHING
+        self._sizes = [
+            self._blank[self._columns[name]] if name in self._columns else _NOTHING
             for name in ("log_hidden_units", "log_max_params")
         ]
-        derived = (set(self._derive({}, blank)) & set(self._columns)) - set(encoder.hyperparameters)
+        derived = (set(self._derive({}, self._blank, self._blank)) & set(self._columns)) - set(encoder.hyperparameters)
         self._derived = sorted(derived, key=self._columns.__getitem__)
         self._derived_columns = np.array([self._columns[name] for name in self._derived], dtype=int)
 
@@ -60,18 +60,23 @@ class RowEncoder:
             codes = self._codes.get(name)
             values[self._columns[name]] = float(value) if codes is None else codes[str(value)]
         natural = np.array(values)
-        row = natural.copy()
-        row[self._logs] = np.log(row[self._logs])
-        derived = self._derive(config, natural)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            logs = np.log(natural)
+        row = np.where(self._in_logs, logs, natural)
+        derived = self._derive(config, values, logs.tolist())
         row[self._derived_columns] = [derived[name] for name in self._derived]
         return row
 
-    def _derive(self, config: Mapping[str, Value], natural: Floats) -> dict[str, Any]:
-        def get(name: str) -> Any:
-            column = self._numbers.get(name)
-            return _NOTHING if column is None else natural[column]
+    def _derive(self, config: Mapping[str, Value], values: list[float], logs: list[float]) -> dict[str, Any]:
+        columns = self._numbers
+
+        def get(name: str) -> float:
+            return values[columns[name]] if name in columns else _NOTHING
+
+        def log(name: str) -> float:
+            return logs[columns[name]] if name in columns else _NOTHING
 
         def text(name: str) -> str:
             return self._architecture if name == "architecture" else str(config.get(name, "")).lower()
 
-        return derive(get, text, *self._sizes)
+        return derive(get, log, text, *self._sizes)
