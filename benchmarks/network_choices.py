@@ -114,7 +114,6 @@ def choices(form: NetworkSettings) -> dict[str, Predictor]:
         "96 units": {"units": 96}, "256 units": {"units": 256},
         "3 layers": {"layers": 3}, "5 layers": {"layers": 5},
         "dropout 0.1": {"dropout": 0.1}, "dropout 0.3": {"dropout": 0.3},
-        "no weight decay": {"weight_decay": 0.0}, "weight decay 0.12": {"weight_decay": 0.12},
         "16 bins": {"bins": 16}, "64 bins": {"bins": 64},
         "batches of 512": {"batch": 512},
     }  # fmt: skip

@@ -2,17 +2,16 @@
 
 Notation: x inputs of one layer, W and b its weights, z = x W + b, silu(z) = z sigma(z), m dropout mask.
 
-A member is a multilayer perceptron with SiLU units (Elfwing, Uchibe and Doya 2018), fitted by AdamW (Loshchilov and
-Hutter 2019) with dropout (Srivastava et al. 2014) and a learning rate that rises linearly over the first tenth of the
-steps and falls to 0 along a cosine (Smith and Topin 2018). Of each target it learns not a number but a distribution
-over bins, by the cross-entropy to the target smeared over its neighbouring bins by a Gaussian (the histogram loss of
-Imani and White 2018); the distribution's mean is its prediction, its standard deviation says how sure it is. An
-`Ensemble` mixes the distributions of members that differ in their seed. Everything is float32.
+A member is a multilayer perceptron with SiLU units (Elfwing, Uchibe and Doya 2018), fitted by Adam (Kingma and Ba 2015)
+with dropout (Srivastava et al. 2014) and a learning rate that rises linearly over the first tenth of the steps and
+falls to 0 along a cosine (Smith and Topin 2018). Of each target it learns not a number but a distribution over bins, by
+the cross-entropy to the target smeared over its neighbouring bins by a Gaussian (the histogram loss of Imani and White
+2018); the distribution's mean is its prediction, its standard deviation says how sure it is. An `Ensemble` mixes the
+distributions of members that differ in their seed. Everything is float32.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -51,8 +50,6 @@ class NetworkSettings:
         Passes over the runs, fewer for many runs (`count_epochs`); runs a step.
     learning_rate : float
         Highest learning rate.
-    weight_decay : float
-        Share of itself that a weight or bias loses in a step, by learning rate.
     dropout : float
         Probability that a hidden unit is left out in a step.
     bins : int
@@ -69,7 +66,6 @@ class NetworkSettings:
     epochs: int = 40
     batch: int = 256
     learning_rate: float = 4e-3
-    weight_decay: float = 0.05
     dropout: float = 0.2
     bins: int = 32
     reach: float = 3.2
@@ -367,7 +363,7 @@ def _descend(
             _backward(x[rows], y.take(rows), layers, slopes, settings, rng)
             step = epoch * batches + index
             rate = settings.learning_rate * _schedule(step / (epochs * batches))
-            _adam(weights, gradient, first, second, rate, settings.weight_decay, step + 1)
+            _adam(weights, gradient, first, second, rate, step + 1)
         yield epoch
 
 
@@ -381,7 +377,7 @@ def _initial(widths: tuple[int, ...], rng: np.random.Generator) -> Singles:
 
 def _schedule(share: float) -> float:
     """Return the learning rate's factor after this share of the steps."""
-    return share / 0.1 if share < 0.1 else 0.5 * (1 + math.cos(math.pi * (share - 0.1) / 0.9))
+    return share / 0.1 if share < 0.1 else 0.5 * (1 + np.cos(np.pi * (share - 0.1) / 0.9))
 
 
 def _backward(
@@ -422,11 +418,8 @@ def _draw_mask(shape: tuple[int, ...], dropout: float, rng: np.random.Generator)
     return (bits >= dropped) * np.float32(256 / (256 - dropped))
 
 
-def _adam(
-    weights: Singles, gradient: Singles, first: Singles, second: Singles, rate: float, decay: float, step: int
-) -> None:
-    """Move the weights by one step of AdamW, in place."""
-    weights *= 1 - rate * decay
+def _adam(weights: Singles, gradient: Singles, first: Singles, second: Singles, rate: float, step: int) -> None:
+    """Move the weights by one step of Adam, in place."""
     first *= BETAS[0]
     first += (1 - BETAS[0]) * gradient
     second *= BETAS[1]

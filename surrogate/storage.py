@@ -32,7 +32,7 @@ from .predictors import Predictors
 from .targets import LossScale
 from .tree_checks import checked_trees
 
-SCHEMA_VERSION: Final = 7
+SCHEMA_VERSION: Final = 6
 """Version of the folder's format. Raise it by one when a file's meaning changes, so that an older package refuses
 what it would misread."""
 TARGETS: Final = 2

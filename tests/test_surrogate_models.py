@@ -201,8 +201,8 @@ def _register(folder, name):
         (lambda f: _edit(f / "registry.json", lambda t: t[:20]), "is not a registry of models"),
         (lambda f: _edit(f / "registry.json", lambda t: "[]"), "is not a registry of models"),
         (
-            lambda f: _edit(f / "registry.json", lambda t: t.replace('"schema_version": 7', '"schema_version": 99')),
-            "has schema version 99, this package reads 7",
+            lambda f: _edit(f / "registry.json", lambda t: t.replace('"schema_version": 6', '"schema_version": 99')),
+            "has schema version 99, this package reads 6",
         ),
         (
             lambda f: _edit(f / "registry.json", lambda t: t.replace("rank.txt", "../rank.txt")),
