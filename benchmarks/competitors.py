@@ -168,8 +168,8 @@ def networks_alone(known: pd.DataFrame, unseen: pd.DataFrame) -> pd.DataFrame:
     data, settings = Data(known, unseen), Settings()
     codes = [data.encoder.features.index(name) for name in data.encoder.categorical]
     targets = np.column_stack([rank_scores(known), data.scale.scores(known)])
-    found = Ensemble.fit(data.x, targets, codes, settings.network, settings.seed).predict(data.x_unseen)
-    return data.answer(found[:, 1]).assign(score=found.mean(axis=1))
+    means, _ = Ensemble.fit(data.x, targets, codes, settings.network, settings.seed).predict(data.x_unseen)
+    return data.answer(means[:, 1]).assign(score=means.mean(axis=1))
 
 
 def trees_alone(known: pd.DataFrame, unseen: pd.DataFrame) -> pd.DataFrame:

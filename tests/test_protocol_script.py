@@ -6,9 +6,13 @@ import hashlib
 import json
 import sys
 
+import competitors
+import numpy as np
 import protocol
 import provenance
 import pytest
+from rnn_warmstart.surrogate.targets import rank_scores
+from scipy.stats import spearmanr
 
 RIDGE, BOOSTING = "scikit-learn, ridge", "LightGBM, L2, rank score"
 MAP = """
@@ -75,3 +79,14 @@ def test_what_does_not_fit_is_refused(judge, monkeypatch, capsys):
     with pytest.raises(SystemExit):
         protocol.main()
     assert "give --corpus, --map and --name, or none of them." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", competitors.COMPETITORS)
+def test_every_competitor_ranks_the_runs_that_it_knows(runs, monkeypatch, name):
+    if name in ("XGBoost", "CatBoost"):
+        pytest.importorskip(name.lower())
+    monkeypatch.setattr(competitors, "ROUNDS", 30)
+    known = runs.iloc[:400].reset_index(drop=True)
+    found = competitors.COMPETITORS[name](known, known)
+    assert len(found) == len(known) and np.isfinite(found).all(axis=None)
+    assert spearmanr(found["score"], rank_scores(known)).statistic > 0.3  # chance gives 0, standard error 0.05
